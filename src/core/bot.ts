@@ -1,0 +1,68 @@
+import type { BotId, RawId, SpecHash } from "./ids.ts";
+
+export type RestartPolicy = "always" | "on-failure" | "never";
+
+/** A bot's document after validation: every default filled in, every quantity a plain number. */
+export type BotSpec = {
+  readonly image: string;
+  /** Replaces the image's ENTRYPOINT. */
+  readonly command?: readonly string[];
+  /** Replaces the image's CMD. */
+  readonly args?: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** Any JSON: handed over as the read-only file /etc/bot/config.json and, when small, as BOT_CONFIG. */
+  readonly config?: unknown;
+  readonly resources: {
+    readonly memoryBytes: number;
+    /** Billionths of a CPU; absent = no limit. */
+    readonly nanoCpus?: number;
+    readonly pids: number;
+  };
+  readonly restart: RestartPolicy;
+  readonly stopGraceSeconds: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly security: {
+    readonly readOnlyRootFilesystem: boolean;
+    /** `uid`, `uid:gid` or names from the image; absent = as the image says. */
+    readonly user?: string;
+    readonly capabilities: readonly string[];
+  };
+};
+
+/** One document of the user's collection as it was found; nothing about it is known to be right. */
+export type FoundDocument = { readonly raw: RawId; readonly document: Readonly<Record<string, unknown>> };
+
+/** What a document says, once read. Reading never throws: a malformed document is a verdict like any other. */
+export type BotReading =
+  | {
+      readonly kind: "valid";
+      readonly id: BotId;
+      readonly enabled: boolean;
+      readonly spec: BotSpec;
+      readonly hash: SpecHash;
+      /** Unknown fields and the like: the bot runs, the user is told. */
+      readonly warnings: readonly string[];
+    }
+  | {
+      readonly kind: "invalid";
+      /** Absent when `_id` itself cannot name a bot; then `document` says which one it is. */
+      readonly id?: BotId;
+      readonly document: string;
+      /** One sentence each: field, fault, fix. */
+      readonly faults: readonly string[];
+    };
+
+/** How one run of a bot ended, as the Engine's inspect tells it. */
+export type Exit = {
+  readonly code: number;
+  /** `likely-oom`: killed by SIGKILL that was not ours, with memory at its limit (the flag alone is not reliable). */
+  readonly oom: "no" | "oom" | "likely-oom";
+  readonly startedAt: Date | undefined;
+  readonly finishedAt: Date | undefined;
+  /** The Engine's own complaint, such as an entrypoint that does not exist. */
+  readonly error: string;
+};
+
+export type BotState = "pending" | "starting" | "running" | "backoff" | "stopping" | "stopped" | "completed" | "failed" | "invalid";
+
+export const BOT_STATES: readonly BotState[] = ["pending", "starting", "running", "backoff", "stopping", "stopped", "completed", "failed", "invalid"];

@@ -1,0 +1,58 @@
+/** Base of every fault that somebody catches or an operator reads: a stable code, verb-first text, the cause kept. */
+export abstract class BotRunnerError extends Error {
+  abstract readonly code: string;
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+  }
+}
+
+/** The Docker Engine did not answer, or broke off. What was asked may still happen. */
+export class EngineUnreachableError extends BotRunnerError {
+  readonly code = "ENGINE_UNREACHABLE";
+}
+
+/** The Docker Engine answered no. `status` is its HTTP status; the next inspect shows where things stand. */
+export class EngineRefusedError extends BotRunnerError {
+  readonly code = "ENGINE_REFUSED";
+  readonly status: number;
+  constructor(message: string, status: number, options?: ErrorOptions) {
+    super(message, options);
+    this.status = status;
+  }
+}
+
+/** An image cannot be had. `permanent` means: not before the bot's document changes. */
+export class ImageUnavailableError extends BotRunnerError {
+  readonly code = "IMAGE_UNAVAILABLE";
+  readonly permanent: boolean;
+  constructor(message: string, permanent: boolean, options?: ErrorOptions) {
+    super(message, options);
+    this.permanent = permanent;
+  }
+}
+
+/** MongoDB did not answer or could not serve. Whether a write landed is unknown. */
+export class StoreUnreachableError extends BotRunnerError {
+  readonly code = "STORE_UNREACHABLE";
+}
+
+/** Somebody ended this session or took its place: it owns nothing any more. */
+export class SessionLostError extends BotRunnerError {
+  readonly code = "SESSION_LOST";
+  /** `ended`: stop every bot, then exit. `replaced`: a newer process of this worker lives; exit and stop nothing. */
+  readonly how: "ended" | "replaced";
+  constructor(how: "ended" | "replaced", options?: ErrorOptions) {
+    super(how === "ended" ? "Cannot go on: this session was ended" : "Cannot go on: a newer process took over this session", options);
+    this.how = how;
+  }
+}
+
+/** The environment, a document or the command line is at fault: the process ends with 78 and one message. */
+export class ConfigurationError extends BotRunnerError {
+  readonly code = "CONFIGURATION";
+}
+
+export function assertNever(value: never): never {
+  throw new TypeError(`Cannot handle ${JSON.stringify(value)}: the case is missing`);
+}

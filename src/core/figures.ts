@@ -1,0 +1,49 @@
+import type { Observed } from "./assignment.ts";
+import { isLiving } from "./session.ts";
+
+/** The five figures, under the names that dashboards and scripts hold on to. */
+export type Figures = {
+  /** Active segments. */
+  readonly total_segments: number;
+  /** Active segments with a living owner. */
+  readonly assigned_segments: number;
+  /** Active segments whose last owner is dead. */
+  readonly orphaned_segments: number;
+  /** Living sessions without the leader; with it, if it is alone. */
+  readonly available_workers: number;
+  /** Active segments minus workers that own at least one of them: what makes the fleet grow. */
+  readonly segment_backlog: number;
+};
+
+/** INVARIANT: orphaned <= total - assigned <= backlog. */
+export function figuresOf({ active, segments, workers }: Observed): Figures {
+  const wanted = new Set(active);
+  const states = new Map(workers.map((w) => [w._id, w.state]));
+  const owners = new Set<string>();
+  let assigned = 0;
+  let orphaned = 0;
+  for (const { _id, owner } of segments) {
+    if (!wanted.has(_id) || owner === null) continue;
+    const state = states.get(owner);
+    if (state !== undefined && isLiving(state)) {
+      assigned += 1;
+      owners.add(owner);
+    } else orphaned += 1;
+  }
+  const living = workers.filter((w) => isLiving(w.state)).length;
+  return {
+    total_segments: wanted.size,
+    assigned_segments: assigned,
+    orphaned_segments: orphaned,
+    available_workers: Math.max(living - 1, Math.min(living, 1)),
+    segment_backlog: wanted.size - owners.size,
+  };
+}
+
+/** Active segments whose owner has more than one of them. */
+export function sharedSegments({ active, segments }: Observed): number {
+  const wanted = new Set(active);
+  const count = new Map<string, number>();
+  for (const { _id, owner } of segments) if (owner !== null && wanted.has(_id)) count.set(owner, (count.get(owner) ?? 0) + 1);
+  return [...count.values()].filter((n) => n > 1).reduce((sum, n) => sum + n, 0);
+}

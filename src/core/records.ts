@@ -1,0 +1,85 @@
+import type { BotState, Exit } from "./bot.ts";
+import type { BotId, Epoch, SegmentId, SessionId, SpecHash } from "./ids.ts";
+
+/** The documents of `runtime.*` as design.md section 3 and ownership.md word them. Fields are only ever added. */
+
+/** Version of this data model. A database with a newer one is not written to. */
+export const SCHEMA = 1;
+/** Version of the protocol between workers and leader. */
+export const PROTO = 1;
+
+export type SessionState = "up" | "draining" | "gone" | "dead";
+
+export type WorkerRecord = {
+  readonly _id: SessionId;
+  /** Rises with each process that continues this session. */
+  readonly inc: number;
+  /** Rises with each renewal: others judge life by seeing it move, never by a time stamp. */
+  readonly hbSeq: number;
+  readonly state: SessionState;
+  readonly proto: number;
+  /** Bots it takes before it asks for no further segment. */
+  readonly capacity: number;
+  readonly pod: string;
+  readonly node: string;
+};
+
+export type SegmentRecord = {
+  readonly _id: SegmentId;
+  readonly state: "free" | "assigned" | "revoking";
+  readonly owner: SessionId | null;
+  readonly epoch: Epoch;
+  readonly term: number;
+  readonly target: SessionId | null;
+};
+
+export type PlacementRecord = {
+  readonly _id: BotId;
+  readonly segment: SegmentId;
+  readonly active: boolean;
+  /** The document under which the bot completed or failed: it stays inactive until that changes. */
+  readonly done: SpecHash | null;
+};
+
+export type FleetRecord = {
+  readonly _id: "fleet";
+  readonly owner: string;
+  readonly coordination: string;
+  readonly schema: number;
+  readonly incarnation: string;
+};
+
+/** What a bot's owner reports. `_id` is a BotId, or `{document}` for a document whose `_id` cannot name a bot. */
+export type StatusRecord = {
+  readonly _id: BotId | { readonly document: string };
+  readonly epoch: number;
+  readonly sid: SessionId | null;
+  readonly state: BotState;
+  readonly since: Date;
+  readonly worker: string;
+  readonly container: string | null;
+  readonly restarts: number;
+  readonly attempt: number;
+  readonly nextStart: Date | null;
+  readonly lastExit: { readonly code: number; readonly oom: Exit["oom"]; readonly at: Date; readonly why: string } | null;
+  readonly message: string;
+  readonly warnings: readonly string[];
+  readonly spec: SpecHash | null;
+};
+
+/** One run of a bot; `_id` is the container's id, so that recording it twice changes nothing. */
+export type RunRecord = {
+  readonly _id: string;
+  readonly bot: BotId;
+  readonly segment: SegmentId;
+  readonly epoch: Epoch;
+  readonly worker: string;
+  readonly started: Date | null;
+  readonly ended: Date;
+  readonly exit: number;
+  readonly oom: Exit["oom"];
+  readonly startedWhy: string;
+  readonly endedWhy: string;
+  /** The last lines it wrote, at most 16 KiB. */
+  readonly log: string;
+};

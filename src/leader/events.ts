@@ -1,0 +1,22 @@
+import type { EventEmitter } from "node:events";
+import type { AdmissionStep } from "../core/admission.ts";
+import type { AssignmentStep } from "../core/assignment.ts";
+import type { Figures } from "../core/figures.ts";
+
+/** What the leader tells about itself. */
+export type LeaderEvents = {
+  /** This process plans from now on; `term` guards its writes. */
+  "leader:elected": [{ term: number }];
+  "leader:resigned": [{ term: number }];
+  /** One complete comparison of the bots with their placements. */
+  "admission:merged": [{ documents: number; steps: number; tookMs: number }];
+  "admission:stepped": [{ step: AdmissionStep }];
+  "document:unusable": [{ document: string; reason: string }];
+  "assignment:stepped": [{ step: AssignmentStep }];
+  /** A step's compare-and-set found another state than the plan: the next plan sees it. */
+  "assignment:missed": [{ step: AssignmentStep }];
+  "figures:observed": [{ figures: Figures; shared: number; invalid: number }];
+  "round:failed": [{ loop: string; error: unknown }];
+};
+
+export type LeaderBus = EventEmitter<LeaderEvents>;

@@ -1,0 +1,185 @@
+import { operationOf, planAssignment, type AssignmentStep, type Observed } from "../core/assignment.ts";
+import type { Clock } from "../core/clock.ts";
+import { type Figures, figuresOf, sharedSegments } from "../core/figures.ts";
+import type { BotId } from "../core/ids.ts";
+import type { ChangeFeed, Hint } from "../core/ledger.ts";
+import { nextTerm } from "../core/operations.ts";
+import { Bell } from "../process/bell.ts";
+import { isPassing } from "../process/retry.ts";
+import { runGroup } from "../process/run-group.ts";
+import type { Admission } from "./admission.ts";
+import type { LeaderBus } from "./events.ts";
+import type { LeaderStore } from "./ports.ts";
+
+/** Hints are gathered this long before the leader acts. Source: design.md section 5. */
+const DEBOUNCE_MS = 250;
+const NEXT_STEP_MS = 20;
+
+export type LeaderOptions = {
+  readonly store: LeaderStore;
+  readonly feed: ChangeFeed;
+  readonly admission: Admission;
+  readonly clock: Clock;
+  readonly bus: LeaderBus;
+  /** The resync: without any hint, everything is compared again this often, in ms. */
+  readonly checkIntervalMs: number;
+  /** Who this leader is, for `runtime.fleet`. */
+  readonly worker: string;
+};
+
+/** The leader's loops while it leads: admit bots, assign segments, tell the figures. */
+export class Leader {
+  readonly #options: LeaderOptions;
+  readonly #admit = new Bell();
+  readonly #assign = new Bell();
+  readonly #hinted = new Set<BotId>();
+  #mergeDue = true;
+  #unusableDue = false;
+  /** Nothing is told of a fleet that was not fully read: segments without their bots would look free. */
+  #merged = false;
+  #published: string | undefined;
+  #figures: { readonly figures: Figures; readonly atMs: number } | undefined;
+
+  constructor(options: LeaderOptions) {
+    this.#options = options;
+  }
+
+  /** The last figures and their age in ms; none before the first full observation. */
+  latest(): { readonly figures: Figures; readonly ageMs: number } | undefined {
+    return this.#figures === undefined ? undefined : { figures: this.#figures.figures, ageMs: this.#options.clock.mono() - this.#figures.atMs };
+  }
+
+  /** Leads until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { feed, bus } = this.#options;
+    const term = await this.#takeTerm(signal);
+    bus.emit("leader:elected", { term });
+    try {
+      await runGroup(
+        [
+          (s) => this.#admitLoop(s),
+          (s) => this.#assignLoop(term, s),
+          (s) => feed.watch("bots", (hint) => this.#onHint(hint), s),
+          (s) => feed.watch("placements", (hint) => this.#onPlacement(hint), s),
+          (s) => feed.watch("segments", () => this.#assign.ring(), s),
+        ],
+        signal,
+      );
+    } finally {
+      this.#figures = undefined;
+      bus.emit("leader:resigned", { term });
+    }
+  }
+
+  /** O7: every leader's writes carry a term of their own. */
+  async #takeTerm(signal: AbortSignal): Promise<number> {
+    const { store } = this.#options;
+    for (;;) {
+      signal.throwIfAborted();
+      const term = await store.leaderTerm();
+      if (term === undefined) {
+        if ((await store.insert("control", { _id: "leader", term: 1 })) === "inserted") return 1;
+      } else if ((await store.apply(nextTerm(term))) === "won") return term + 1;
+    }
+  }
+
+  #onHint(hint: Hint): void {
+    if (hint.kind === "all") this.#mergeDue = true;
+    else if (hint.kind === "unusable") this.#unusableDue = true;
+    else for (const id of hint.ids) this.#hinted.add(id as BotId);
+    this.#admit.ring();
+  }
+
+  /** A placement that its owner has just deactivated may belong to a bot that was enabled again meanwhile. */
+  #onPlacement(hint: Hint): void {
+    if (hint.kind === "some") this.#onHint(hint);
+    this.#assign.ring();
+  }
+
+  async #admitLoop(signal: AbortSignal): Promise<void> {
+    const { admission, clock, checkIntervalMs } = this.#options;
+    while (!signal.aborted) {
+      await this.#tolerate("admission", async () => {
+        if (this.#mergeDue) {
+          this.#mergeDue = false;
+          await admission.merge(signal).catch((error: unknown) => {
+            this.#mergeDue = true;
+            throw error;
+          });
+          this.#merged = true;
+        }
+        const ids = [...this.#hinted];
+        for (let i = 0; i < ids.length; i += 500) {
+          const some = ids.slice(i, i + 500);
+          // Taken out first: a hint that comes while we look is a new one.
+          for (const id of some) this.#hinted.delete(id);
+          await admission.look(some).catch((error: unknown) => {
+            for (const id of some) this.#hinted.add(id);
+            throw error;
+          });
+        }
+        if (this.#unusableDue) await admission.reportUnusable(signal);
+        this.#unusableDue = false;
+      });
+      this.#assign.ring();
+      await this.#admit.wait(clock, this.#mergeDue ? 1_000 : checkIntervalMs, signal);
+    }
+  }
+
+  async #assignLoop(term: number, signal: AbortSignal): Promise<void> {
+    const { clock, checkIntervalMs } = this.#options;
+    while (!signal.aborted) {
+      let steps: AssignmentStep[] = [];
+      await this.#tolerate("assignment", async () => {
+        if (!this.#merged) return;
+        const observed = await this.#observe();
+        steps = planAssignment(observed);
+        for (const step of steps) await this.#take(step, term);
+        await this.#tell(steps.length === 0 ? observed : await this.#observe());
+      });
+      // A step may call for the next one (create, then assign): look again soon, else wait for news. The first hint
+      // after a quiet time acts at once; those that follow it are gathered.
+      await clock.sleep(steps.length > 0 ? NEXT_STEP_MS : DEBOUNCE_MS, signal).catch(() => {});
+      if (steps.length === 0) await this.#assign.wait(clock, this.#merged ? checkIntervalMs : 1_000, signal);
+    }
+  }
+
+  async #observe(): Promise<Observed> {
+    const { store } = this.#options;
+    const [active, segments, workers] = await Promise.all([store.activeSegments(), store.segments(), store.workers()]);
+    return { active, segments, workers };
+  }
+
+  async #take(step: AssignmentStep, term: number): Promise<void> {
+    const { store, clock, bus } = this.#options;
+    if (step.kind === "create") {
+      // Epochs begin at the Unix time: a segment whose record was lost never goes below an epoch already seen.
+      const epoch = Math.floor(clock.wall().getTime() / 1_000);
+      await store.insert("segments", { _id: step.segment, state: "free", owner: null, epoch, term, target: null });
+    } else if ((await store.apply(operationOf(step, term))) === "missed") {
+      bus.emit("assignment:missed", { step });
+      return;
+    }
+    bus.emit("assignment:stepped", { step });
+  }
+
+  async #tell(observed: Observed): Promise<void> {
+    const { store, clock, bus, worker } = this.#options;
+    const figures = figuresOf(observed);
+    this.#figures = { figures, atMs: clock.mono() };
+    bus.emit("figures:observed", { figures, shared: sharedSegments(observed), invalid: await store.countInvalid() });
+    const view = JSON.stringify(figures);
+    if (view === this.#published) return;
+    await store.publishFleet({ leader: worker, ...figures, observedAt: clock.wall() });
+    this.#published = view;
+  }
+
+  async #tolerate(loop: string, round: () => Promise<void>): Promise<void> {
+    try {
+      await round();
+    } catch (error) {
+      if (!isPassing(error)) throw error;
+      this.#options.bus.emit("round:failed", { loop, error });
+    }
+  }
+}

@@ -1,0 +1,31 @@
+import { retryDelayMs } from "../core/backoff.ts";
+import type { Clock } from "../core/clock.ts";
+import { EngineUnreachableError, StoreUnreachableError } from "../core/errors.ts";
+
+/** The one retry policy: only faults that pass by themselves are tried again, everything else is the caller's. */
+export function isPassing(error: unknown): boolean {
+  return error instanceof StoreUnreachableError || error instanceof EngineUnreachableError;
+}
+
+export type RetryOptions = {
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly signal: AbortSignal;
+  /** Called before each wait; `attempt` counts from 0. */
+  readonly onRetry?: (error: unknown, attempt: number) => void;
+};
+
+/** Runs `act` until it succeeds, waiting 0.2 s doubling to 30 s between tries.
+ *  @throws what `act` throws if that does not pass by itself; `signal.reason` once the signal aborts. */
+export async function retryPassing<T>(act: () => Promise<T>, { clock, random, signal, onRetry }: RetryOptions): Promise<T> {
+  for (let attempt = 0; ; attempt++) {
+    signal.throwIfAborted();
+    try {
+      return await act();
+    } catch (error) {
+      if (!isPassing(error)) throw error;
+      onRetry?.(error, attempt);
+      await clock.sleep(retryDelayMs(attempt, random), signal);
+    }
+  }
+}

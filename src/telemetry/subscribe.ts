@@ -1,0 +1,110 @@
+import { EngineUnreachableError, StoreUnreachableError } from "../core/errors.ts";
+import type { LeaderBus } from "../leader/events.ts";
+import type { WorkerBus } from "../worker/events.ts";
+import type { Log } from "./log.ts";
+import type { Metrics } from "./metrics.ts";
+
+/** Turns what happens into log lines and numbers: the one list of what operators get to see. */
+export function tellWorker(bus: WorkerBus, log: Log, metrics: Metrics): void {
+  const outages = new Outages(log, metrics);
+  bus.on("bot:started", ({ bot, container, why, tookMs }) => {
+    outages.over("docker");
+    metrics.starts.inc({ reason: why });
+    metrics.startSeconds.observe(tookMs / 1_000);
+    log.info("Started bot", { bot, container: short(container), why, tookMs: Math.round(tookMs) });
+  });
+  bus.on("bot:adopted", ({ bot, container }) => log.info("Adopted running bot", { bot, container: short(container) }));
+  bus.on("bot:stopped", ({ bot, container, why, epoch, tookMs }) =>
+    log.info("Stopped bot", { bot, container: short(container), why, epoch, tookMs: Math.round(tookMs) }),
+  );
+  bus.on("bot:ended", ({ bot, container, exit, why }) => {
+    metrics.exits.inc({ reason: why });
+    const fields = { bot, container: short(container), why, code: exit.code, oom: exit.oom === "no" ? undefined : exit.oom, engine: exit.error };
+    if (why === "crashed" || why === "failed") log.warn("Bot ended by itself", fields);
+    else log.info("Bot ended", fields);
+  });
+  bus.on("bot:start-failed", ({ bot, retryMs, error }) => log.warn("Could not start bot", { bot, retryMs: Math.round(retryMs), reason: error }));
+  bus.on("bot:visit-failed", ({ bot, retryMs, expected, error }) => {
+    metrics.visitFaults.inc();
+    outages.seen(error);
+    if (expected) log.debug("Could not look at bot", { bot, retryMs: Math.round(retryMs), reason: error });
+    else log.error("Met an unexpected fault at a bot", { bot, retryMs: Math.round(retryMs), error });
+  });
+  bus.on("bot:state", ({ bot, from, to }) => {
+    // Invalid documents are counted by the leader, who sees those that no worker has in hand as well.
+    if (from !== undefined && from !== "invalid") metrics.bots.dec({ state: from });
+    if (to !== undefined && to !== "invalid") metrics.bots.inc({ state: to });
+    log.debug("Bot changed state", { bot, from, to });
+  });
+  bus.on("bot:name-taken", ({ bot }) => log.warn("Waiting for a container name that is not ours to free", { bot }));
+  bus.on("segment:gained", ({ segment, epoch }) => log.info("Took over segment", { segment, epoch }));
+  bus.on("segment:released", ({ segment, epoch }) => log.info("Released segment", { segment, epoch }));
+  bus.on("segment:lost", ({ segment, epoch }) => log.warn("Lost segment", { segment, epoch }));
+  bus.on("session:opened", ({ sid, inc, continued }) => log.info("Opened session", { sid, inc, continued }));
+  bus.on("session:renewed", () => outages.over("mongodb"));
+  bus.on("status:refused", ({ bot }) => log.warn("A newer owner has reported on the bot", { bot }));
+  bus.on("reconcile:done", ({ tookMs, steps }) => {
+    outages.over("docker");
+    metrics.reconcileSeconds.observe(tookMs / 1_000);
+    log.debug("Compared containers with what should run", { tookMs: Math.round(tookMs), steps });
+  });
+  bus.on("round:failed", ({ loop, error }) => outages.seen(error, loop));
+}
+
+export function tellLeader(bus: LeaderBus, log: Log, metrics: Metrics): void {
+  const outages = new Outages(log, metrics);
+  bus.on("leader:elected", ({ term }) => {
+    metrics.leader.set(1);
+    metrics.leaderChanges.inc();
+    log.info("leader: this process leads", { term });
+  });
+  bus.on("leader:resigned", ({ term }) => {
+    metrics.leader.set(0);
+    metrics.clearFleet();
+    log.info("leader: this process leads no more", { term });
+  });
+  bus.on("admission:merged", ({ documents, steps, tookMs }) => log.debug("Compared all bots with their placements", { documents, steps, tookMs: Math.round(tookMs) }));
+  bus.on("admission:stepped", ({ step }) => {
+    if (step.kind === "report") log.warn("Refused bot", { bot: step.bot, reason: step.faults.join("; ") });
+    else log.info("Admitted bot", { bot: step.bot, step: step.kind });
+  });
+  bus.on("document:unusable", ({ document, reason }) => log.warn("Refused document", { document, reason }));
+  bus.on("assignment:stepped", ({ step: { kind, segment, ...rest } }) => log.info("Changed assignment", { step: kind, segment, ...rest }));
+  bus.on("assignment:missed", ({ step: { kind, segment } }) => log.debug("Assignment had moved on", { step: kind, segment }));
+  bus.on("figures:observed", ({ figures, shared, invalid }) => {
+    metrics.setFleet(figures, shared);
+    metrics.bots.set({ state: "invalid" }, invalid);
+    log.debug("Observed the fleet", { ...figures, shared, invalid });
+  });
+  bus.on("round:failed", ({ loop, error }) => outages.seen(error, loop));
+}
+
+/** One line when a store goes away and one when it is back, however many calls failed in between. */
+class Outages {
+  readonly #log: Log;
+  readonly #metrics: Metrics;
+  readonly #down = new Set<string>();
+
+  constructor(log: Log, metrics: Metrics) {
+    this.#log = log;
+    this.#metrics = metrics;
+  }
+
+  seen(error: unknown, loop?: string): void {
+    const store = error instanceof StoreUnreachableError ? "mongodb" : error instanceof EngineUnreachableError ? "docker" : undefined;
+    if (store === undefined || this.#down.has(store)) return;
+    this.#down.add(store);
+    this.#metrics.storeUp.set({ store }, 0);
+    this.#log.warn("Lost touch: bots run on, changes wait", { store, loop, reason: error });
+  }
+
+  over(store: "mongodb" | "docker"): void {
+    this.#metrics.storeUp.set({ store }, 1);
+    if (this.#down.delete(store)) this.#log.info("In touch again", { store });
+  }
+}
+
+/** The twelve digits that `docker ps` shows. */
+function short(container: string): string {
+  return container.slice(0, 12);
+}

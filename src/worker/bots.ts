@@ -1,0 +1,126 @@
+import { retryDelayMs } from "../core/backoff.ts";
+import { after } from "../core/clock.ts";
+import { planBot, type Desired } from "../core/containers.ts";
+import type { BotId } from "../core/ids.ts";
+import { deactivate, forgetPlacement, forgetStatus } from "../core/operations.ts";
+import type { StatusRecord } from "../core/records.ts";
+import { type BotMemory, FRESH } from "../core/restart.ts";
+import { isPassing } from "../process/retry.ts";
+import type { Want } from "./desired.ts";
+import { KeyedQueue } from "./keyed-queue.ts";
+import { executors, type StepContext } from "./steps.ts";
+
+/** What nobody wants here: a container under our label that belongs to no bot of ours. */
+export const STRANGER: Desired = { want: "stop", why: "not-mine" };
+
+/** A visit goes on while it makes progress; this many acts without an end mean that somebody works against us. */
+const MAX_ACTS = 12;
+
+/** Brings one bot at a time from what is to what should be. One queue per bot: whoever wants something of a bot asks
+ *  for a visit, and each visit starts from the Engine's own truth. A fault in one bot's visit touches that bot only. */
+export class Bots {
+  readonly #context: StepContext;
+  readonly #queue: KeyedQueue<BotId>;
+  readonly #faults = new Map<BotId, number>();
+
+  constructor(context: Omit<StepContext, "memory">) {
+    this.#context = { ...context, memory: new Map<BotId, BotMemory>() };
+    this.#queue = new KeyedQueue(context.clock, (bot, signal) => this.#visit(bot, signal));
+  }
+
+  get memory(): ReadonlyMap<BotId, BotMemory> {
+    return this.#context.memory;
+  }
+
+  request(bots: Iterable<BotId>): void {
+    for (const bot of bots) this.#queue.request(bot);
+  }
+
+  /** Whether something is being done to the bot right now, so that no list can tell how it stands. */
+  isBusy(bot: BotId): boolean {
+    return this.#queue.isVisiting(bot);
+  }
+
+  /** Takes over what the last owner, or this process before a restart, reported: counts of crashes and ends. A bot
+   *  that was stopped on purpose starts afresh: who enables it again does not want its old back-off. */
+  remember(statuses: readonly StatusRecord[]): void {
+    for (const status of statuses) {
+      if (typeof status._id !== "string" || this.#context.memory.has(status._id) || status.spec === null) continue;
+      if (status.state === "stopped" || status.state === "invalid") continue;
+      const done = status.state === "completed" || status.state === "failed" ? { done: status.state } : {};
+      this.#context.memory.set(status._id, { spec: status.spec, attempt: status.attempt, restarts: status.restarts, ...done });
+    }
+  }
+
+  run(signal: AbortSignal): Promise<void> {
+    return this.#queue.run(signal);
+  }
+
+  async #visit(bot: BotId, signal: AbortSignal): Promise<void> {
+    const { bus, clock, random } = this.#context;
+    try {
+      await this.#reconcile(bot, signal);
+      this.#faults.delete(bot);
+    } catch (error) {
+      if (signal.aborted) return;
+      const attempt = this.#faults.get(bot) ?? 0;
+      this.#faults.set(bot, attempt + 1);
+      const retryMs = retryDelayMs(attempt, random);
+      bus.emit("bot:visit-failed", { bot, retryMs, expected: isPassing(error), error });
+      this.#queue.request(bot, after(clock.mono(), retryMs));
+    }
+  }
+
+  async #reconcile(bot: BotId, signal: AbortSignal): Promise<void> {
+    const { engine, desired, memory, clock, reports, bus } = this.#context;
+    for (let acts = 0; acts < MAX_ACTS; acts++) {
+      const actual = await engine.inspect(bot);
+      const want = desired.get(bot);
+      if (want === undefined && actual.kind === "ours" && !desired.isKnown(actual.container.segment)) return; // its segment is still being read
+      const step = planBot(want?.desired ?? STRANGER, actual, memory.get(bot) ?? FRESH, clock.mono());
+      if (step === undefined) return this.#settle(bot, want);
+      if (step.kind === "wait") {
+        if (step.why === "name-taken") bus.emit("bot:name-taken", { bot });
+        reports.waiting(want, memory.get(bot) ?? FRESH, step.why);
+        return this.#queue.request(bot, step.until);
+      }
+      const goOn = await executors[step.kind](step as never, bot, want, this.#context, signal);
+      if (!goOn) return;
+    }
+    this.#queue.request(bot, after(clock.mono(), 1_000));
+  }
+
+  /** Nothing is left to do at the Engine. A bot that should not run is now proven stopped: its placement may say so. */
+  async #settle(bot: BotId, want: Want | undefined): Promise<void> {
+    const { memory, reports, store, desired } = this.#context;
+    const past = memory.get(bot);
+    if (want === undefined) {
+      memory.delete(bot);
+      return reports.forget(bot);
+    }
+    if (want.desired.want === "run") {
+      if (past?.done === undefined) return reports.running(want, past ?? FRESH);
+      await reports.settled(want, past, past.done);
+      await store.apply(deactivate(bot, want.segment, want.desired.hash));
+      return this.#forget(bot, desired.get(bot) === want);
+    }
+    if (want.desired.why === "deleted") {
+      await store.apply(deactivate(bot, want.segment, null));
+      // Only if it is still inactive: a bot inserted again under this id keeps its place.
+      if ((await store.apply(forgetPlacement(bot))) === "won") await store.apply(forgetStatus(bot));
+      return this.#forget(bot, desired.get(bot) === want);
+    }
+    await reports.settled(want, past ?? FRESH, want.desired.why === "invalid" ? "invalid" : "stopped");
+    // Released and draining bots should still run, elsewhere or later: their placements stay active.
+    if (want.desired.why === "released" || want.desired.why === "draining") return reports.forget(bot);
+    await store.apply(deactivate(bot, want.segment, null));
+    this.#forget(bot, desired.get(bot) === want);
+  }
+
+  #forget(bot: BotId, unchanged: boolean): void {
+    if (!unchanged) return this.#queue.request(bot); // it was wanted again while we wrote
+    this.#context.desired.settle(bot);
+    this.#context.memory.delete(bot);
+    this.#context.reports.forget(bot);
+  }
+}

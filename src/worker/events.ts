@@ -1,0 +1,35 @@
+import type { EventEmitter } from "node:events";
+import type { BotState, Exit } from "../core/bot.ts";
+import type { StartReason, StopReason } from "../core/containers.ts";
+import type { BotId, ContainerId, Epoch, SegmentId } from "../core/ids.ts";
+import type { EndReason } from "../core/restart.ts";
+
+/** What a worker tells about itself. Past tense: logs, metrics and tests listen, nobody decides by them. */
+export type WorkerEvents = {
+  /** A container was created and started; `tookMs` from the first engine call, image included. */
+  "bot:started": [{ bot: BotId; container: ContainerId; why: StartReason; tookMs: number }];
+  /** A container that ran before this process did goes on untouched. */
+  "bot:adopted": [{ bot: BotId; container: ContainerId }];
+  "bot:stopped": [{ bot: BotId; container: ContainerId; why: StopReason; epoch: Epoch; tookMs: number }];
+  /** A run ended, by itself or because it was stopped; its container is gone. */
+  "bot:ended": [{ bot: BotId; container: ContainerId; exit: Exit; why: EndReason }];
+  /** A start came to nothing; the bot waits `retryMs`. */
+  "bot:start-failed": [{ bot: BotId; retryMs: number; error: unknown }];
+  /** A look at the bot ended in a fault; it is looked at again in `retryMs`. Unexpected faults are ours to mend. */
+  "bot:visit-failed": [{ bot: BotId; retryMs: number; expected: boolean; error: unknown }];
+  "bot:state": [{ bot: BotId; from: BotState | undefined; to: BotState | undefined }];
+  /** The bot's name is held by a container that is not ours. */
+  "bot:name-taken": [{ bot: BotId }];
+  "segment:gained": [{ segment: SegmentId; epoch: Epoch }];
+  "segment:released": [{ segment: SegmentId; epoch: Epoch }];
+  "segment:lost": [{ segment: SegmentId; epoch: Epoch }];
+  "session:opened": [{ sid: string; inc: number; continued: boolean }];
+  "session:renewed": [];
+  /** The store refused a report because a newer epoch has written. */
+  "status:refused": [{ bot: BotId }];
+  "reconcile:done": [{ tookMs: number; steps: number }];
+  /** A loop's round failed and is tried again. */
+  "round:failed": [{ loop: string; error: unknown }];
+};
+
+export type WorkerBus = EventEmitter<WorkerEvents>;

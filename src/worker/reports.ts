@@ -1,0 +1,159 @@
+import type { BotState, Exit } from "../core/bot.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Container, StopReason } from "../core/containers.ts";
+import type { BotId, SessionId } from "../core/ids.ts";
+import { reportStatus } from "../core/operations.ts";
+import type { RunRecord, StatusRecord } from "../core/records.ts";
+import type { BotMemory, EndReason } from "../core/restart.ts";
+import { Bell } from "../process/bell.ts";
+import { retryPassing } from "../process/retry.ts";
+import type { Want } from "./desired.ts";
+import type { WorkerBus } from "./events.ts";
+import type { WorkerStore } from "./ports.ts";
+
+/** Runs that may wait for MongoDB; beyond it the oldest is dropped, for bots matter more than their history. */
+const MAX_WAITING_RUNS = 1_000;
+
+type Fields = Omit<StatusRecord, "_id" | "epoch" | "sid">;
+type Report = { readonly want: Want; readonly fields: Fields };
+
+/** Tells MongoDB how the bots are. Only the latest status of a bot waits, so an outage costs no memory; writes carry
+ *  the owner's epoch and are refused once a newer owner has written. */
+export class Reports {
+  readonly #store: WorkerStore;
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  readonly #bus: WorkerBus;
+  readonly #sid: SessionId;
+  readonly #worker: string;
+  readonly #last = new Map<BotId, Fields>();
+  readonly #pending = new Map<BotId, Report>();
+  readonly #writing = new Map<BotId, Promise<void>>();
+  readonly #runs: RunRecord[] = [];
+  readonly #bell = new Bell();
+
+  constructor(options: { store: WorkerStore; clock: Clock; random: () => number; bus: WorkerBus; sid: SessionId; worker: string }) {
+    this.#store = options.store;
+    this.#clock = options.clock;
+    this.#random = options.random;
+    this.#bus = options.bus;
+    this.#sid = options.sid;
+    this.#worker = options.worker;
+  }
+
+  starting(want: Want, memory: BotMemory): void {
+    this.#put(want, memory, "starting", "");
+  }
+
+  running(want: Want, memory: BotMemory): void {
+    this.#put(want, memory, "running", "");
+  }
+
+  waiting(want: Want | undefined, memory: BotMemory, why: "backoff" | "removing" | "name-taken"): void {
+    if (want === undefined || why === "removing") return;
+    if (why === "name-taken") this.#put(want, memory, "pending", "its container name is held by a container that is not ours: remove that container");
+    else this.#put(want, memory, "backoff", this.#last.get(want.bot)?.message ?? "");
+  }
+
+  stopping(want: Want | undefined, memory: BotMemory, why: StopReason): void {
+    if (want !== undefined) this.#put(want, memory, "stopping", why);
+  }
+
+  startFailed(want: Want, memory: BotMemory, error: Error): void {
+    this.#put(want, memory, "backoff", error.message);
+  }
+
+  /** A run ended: its record is kept, and how it ended becomes part of the bot's status. */
+  ended(want: Want | undefined, memory: BotMemory, container: Container, exit: Exit, why: EndReason, endedWhy: string, log: string): void {
+    const ended = exit.finishedAt ?? this.#clock.wall();
+    this.#runs.push({
+      _id: container.id, bot: container.bot, segment: container.segment, epoch: container.epoch, worker: this.#worker,
+      started: exit.startedAt ?? null, ended, exit: exit.code, oom: exit.oom, startedWhy: container.startedWhy, endedWhy, log,
+    });
+    if (this.#runs.length > MAX_WAITING_RUNS) this.#runs.shift();
+    this.#bell.ring();
+    if (want === undefined) return;
+    const message = exit.error !== "" ? exit.error : exit.oom !== "no" ? "killed: out of memory" : "";
+    const state: BotState = why === "completed" || why === "failed" ? why : why === "crashed" ? "backoff" : (this.#last.get(want.bot)?.state ?? "stopping");
+    this.#put(want, memory, state, message, { code: exit.code, oom: exit.oom, at: ended, why: endedWhy });
+  }
+
+  /** The last word on a bot, written before anything is concluded from it. @throws {StoreUnreachableError} */
+  async settled(want: Want, memory: BotMemory, state: "completed" | "failed" | "stopped" | "invalid"): Promise<void> {
+    const message = state === "invalid" ? want.faults.join("; ") : want.desired.want === "stop" ? want.desired.why : "";
+    this.#put(want, memory, state, message);
+    const report = this.#pending.get(want.bot);
+    if (report !== undefined) await this.#write(report);
+  }
+
+  forget(bot: BotId): void {
+    const from = this.#last.get(bot)?.state;
+    this.#last.delete(bot);
+    if (from !== undefined) this.#bus.emit("bot:state", { bot, from, to: undefined });
+  }
+
+  /** What was reported before this process began, so that a status keeps its last exit. */
+  remember(statuses: readonly StatusRecord[]): void {
+    for (const { _id, epoch: _e, sid: _s, ...fields } of statuses) if (typeof _id === "string" && !this.#last.has(_id)) this.#last.set(_id, fields);
+  }
+
+  #put(want: Want, memory: BotMemory, state: BotState, message: string, exit?: NonNullable<Fields["lastExit"]>): void {
+    const last = this.#last.get(want.bot);
+    const waitMs = memory.nextStart === undefined ? undefined : memory.nextStart - this.#clock.mono();
+    const fields: Fields = {
+      state, message, worker: this.#worker, warnings: want.warnings,
+      since: last?.state === state ? last.since : this.#clock.wall(),
+      container: memory.container ?? null, restarts: memory.restarts, attempt: memory.attempt,
+      nextStart: state === "backoff" && waitMs !== undefined ? new Date(this.#clock.wall().getTime() + waitMs) : null,
+      lastExit: exit ?? last?.lastExit ?? null, spec: memory.spec ?? null,
+    };
+    this.#last.set(want.bot, fields);
+    if (last?.state !== state) this.#bus.emit("bot:state", { bot: want.bot, from: last?.state, to: state });
+    this.#pending.set(want.bot, { want, fields });
+    this.#bell.ring();
+  }
+
+  /** Writes what waits until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      if (!this.#hasWork()) await this.#bell.wait(this.#clock, 60_000, signal);
+      if (signal.aborted) return;
+      await retryPassing(() => this.flush(), { clock: this.#clock, random: this.#random, signal, onRetry: (error) => this.#bus.emit("round:failed", { loop: "reports", error }) });
+    }
+  }
+
+  /** Writes what waits now. @throws {StoreUnreachableError} and keeps what was not written. */
+  async flush(): Promise<void> {
+    await Promise.all([...this.#pending.values()].slice(0, 16).map((report) => this.#write(report)));
+    for (let run = this.#runs[0]; run !== undefined; run = this.#runs[0]) {
+      await this.#store.recordRun(run);
+      if (this.#runs[0] === run) this.#runs.shift();
+    }
+    if (this.#hasWork()) await this.flush();
+  }
+
+  #hasWork(): boolean {
+    return this.#pending.size > 0 || this.#runs.length > 0;
+  }
+
+  /** One write a bot at a time: an older report that is still on its way must not land after a newer one. */
+  #write(report: Report): Promise<void> {
+    const { bot } = report.want;
+    const earlier = this.#writing.get(bot) ?? Promise.resolve();
+    const mine = earlier.then(
+      () => this.#writeNow(report),
+      () => this.#writeNow(report),
+    );
+    this.#writing.set(bot, mine);
+    return mine.finally(() => {
+      if (this.#writing.get(bot) === mine) this.#writing.delete(bot);
+    });
+  }
+
+  async #writeNow(report: Report): Promise<void> {
+    const { bot, epoch } = report.want;
+    const outcome = await this.#store.apply(reportStatus(bot, epoch, this.#sid, report.fields));
+    if (this.#pending.get(bot) === report) this.#pending.delete(bot);
+    if (outcome === "missed") this.#bus.emit("status:refused", { bot });
+  }
+}

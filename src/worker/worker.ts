@@ -1,0 +1,201 @@
+import type { BotReading, FoundDocument } from "../core/bot.ts";
+import type { Clock } from "../core/clock.ts";
+import { planContainers } from "../core/containers.ts";
+import { StoreUnreachableError } from "../core/errors.ts";
+import type { BotId } from "../core/ids.ts";
+import type { ChangeFeed, Hint } from "../core/ledger.ts";
+import { FRESH } from "../core/restart.ts";
+import { Bell } from "../process/bell.ts";
+import { isPassing } from "../process/retry.ts";
+import { type Actor, runGroup } from "../process/run-group.ts";
+import { Bots, STRANGER } from "./bots.ts";
+import { DesiredBots } from "./desired.ts";
+import type { WorkerBus } from "./events.ts";
+import type { Engine, WorkerStore } from "./ports.ts";
+import { Reports } from "./reports.ts";
+import { OwnedSegments, type ReleasedRecord } from "./segments.ts";
+import type { Session } from "./session.ts";
+import { Slots } from "./slots.ts";
+
+/** Own segments are read each second; a change stream only makes it faster. Source: ownership.md "Worker". */
+const SEGMENTS_POLL_MS = 1_000;
+/** The Engine's list is the truth and is read this often, whatever events say. Source: docker.md rule 12. */
+const LIST_EVERY_MS = 10_000;
+/** While leaving, the proof is tried this often. */
+const PROOF_POLL_MS = 100;
+
+export type WorkerOptions = {
+  readonly store: WorkerStore;
+  readonly feed: ChangeFeed;
+  readonly engine: Engine;
+  readonly session: Session;
+  readonly released: ReleasedRecord;
+  readonly read: (found: readonly FoundDocument[]) => BotReading | undefined;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly bus: WorkerBus;
+  readonly pod: string;
+  readonly renewMs: number;
+  readonly startConcurrency: number;
+};
+
+/** A worker's loops over the bots of its segments. */
+export class Worker {
+  readonly #options: WorkerOptions;
+  readonly #bots: Bots;
+  readonly #desired: DesiredBots;
+  readonly #reports: Reports;
+  readonly #segments: OwnedSegments;
+  readonly #look = new Bell();
+  readonly #list = new Bell();
+  readonly #hinted = new Set<BotId>();
+  #reloadDue = false;
+  #draining = false;
+  #storeIsAway = false;
+  #tickedAt: number;
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+    this.#tickedAt = options.clock.mono();
+    const { store, engine, session, clock, random, bus, read, pod, released } = options;
+    this.#desired = new DesiredBots(store, read, session.sid);
+    this.#reports = new Reports({ store, clock, random, bus, sid: session.sid, worker: pod });
+    this.#bots = new Bots({
+      engine,
+      store,
+      desired: this.#desired,
+      reports: this.#reports,
+      slots: new Slots(options.startConcurrency),
+      bus,
+      clock,
+      random,
+      mayStart: (want) => this.#segments.mayStart(want.segment, want.epoch),
+    });
+    const onLoaded = (bots: readonly BotId[]): Promise<void> => this.#remember(bots);
+    this.#segments = new OwnedSegments({ store, engine, desired: this.#desired, bots: this.#bots, released, sid: session.sid, bus, onLoaded });
+  }
+
+  /** Whether every owned segment has been read at least once: half of this pod's readiness. */
+  get isReady(): boolean {
+    return this.#segments.isComplete;
+  }
+
+  /** Time since the main loop last came round, in ms: what `/healthz` judges by. */
+  get tickAgeMs(): number {
+    return this.#options.clock.mono() - this.#tickedAt;
+  }
+
+  /** Runs until the signal aborts. Bots are left as they are: who wants them stopped drains first.
+   *  @throws {AggregateError} holding SessionLostError when the session was ended or replaced. */
+  run(signal: AbortSignal): Promise<void> {
+    const { feed, engine } = this.#options;
+    const actors: Actor[] = [
+      (s) => this.#bots.run(s),
+      (s) => this.#reports.run(s),
+      (s) => this.#heartbeat(s),
+      (s) => this.#lookLoop(s),
+      (s) => this.#listLoop(s),
+      (s) => engine.watch((bot) => (bot === undefined ? this.#list.ring() : this.#bots.request([bot])), s),
+      (s) => feed.watch("segments", () => this.#look.ring(), s),
+      (s) => feed.watch("placements", (hint) => this.#onHint(hint), s),
+      (s) => feed.watch("bots", (hint) => this.#onHint(hint), s),
+    ];
+    return runGroup(actors, signal);
+  }
+
+  /** Gives up everything in order: stop, prove, release, per segment and in parallel. Returns whether all was released
+   *  before the signal aborted; with MongoDB away it ends once all bots are stopped, for nobody can be told.
+   *  Call it while `run` runs. */
+  async drain(signal: AbortSignal): Promise<boolean> {
+    const { clock, session, engine } = this.#options;
+    this.#draining = true;
+    this.#segments.drain();
+    this.#look.ring();
+    await session.stepDown("draining").catch((error: unknown) => this.#options.bus.emit("round:failed", { loop: "drain", error }));
+    while (this.#segments.size > 0) {
+      if (signal.aborted) return false;
+      await clock.sleep(PROOF_POLL_MS, signal).catch(() => {});
+      if (this.#storeIsAway && !(await engine.list()).some((c) => c.sid === session.sid)) return false;
+    }
+    await this.#reports.flush();
+    await session.stepDown("gone");
+    return true;
+  }
+
+  #onHint(hint: Hint): void {
+    if (hint.kind === "all") this.#reloadDue = true;
+    else if (hint.kind === "some") for (const id of hint.ids) this.#hinted.add(id as BotId);
+    this.#look.ring();
+  }
+
+  async #remember(bots: readonly BotId[]): Promise<void> {
+    const unknown = bots.filter((bot) => !this.#bots.memory.has(bot));
+    for (let i = 0; i < unknown.length; i += 500) {
+      const statuses = await this.#options.store.findStatuses(unknown.slice(i, i + 500));
+      this.#bots.remember(statuses);
+      this.#reports.remember(statuses);
+    }
+  }
+
+  async #heartbeat(signal: AbortSignal): Promise<void> {
+    const { session, clock, renewMs } = this.#options;
+    while (!signal.aborted) {
+      await this.#tolerate("heartbeat", () => session.renew());
+      await clock.sleep(renewMs, signal);
+    }
+  }
+
+  async #lookLoop(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      this.#tickedAt = this.#options.clock.mono();
+      await this.#tolerate("segments", async () => {
+        await this.#segments.round(signal);
+        if (this.#reloadDue) {
+          this.#reloadDue = false;
+          await this.#segments.reload(signal).catch((error: unknown) => {
+            this.#reloadDue = true;
+            throw error;
+          });
+        }
+        const bots = [...this.#hinted];
+        if (bots.length === 0) return;
+        const touched = await this.#desired.refresh(bots);
+        for (const bot of bots) this.#hinted.delete(bot);
+        await this.#remember(touched);
+        this.#bots.request(touched);
+      });
+      await this.#look.wait(this.#options.clock, this.#draining ? PROOF_POLL_MS : SEGMENTS_POLL_MS, signal);
+    }
+  }
+
+  async #listLoop(signal: AbortSignal): Promise<void> {
+    const { engine, clock, bus } = this.#options;
+    while (!signal.aborted) {
+      await this.#tolerate("reconcile", async () => {
+        const began = clock.mono();
+        const containers = await engine.list();
+        // Without a complete view of what we own, a container that nobody seems to want may be one we have not read yet.
+        if (!this.#segments.isComplete) return;
+        const actual = new Map(containers.map((c) => [c.bot, c]));
+        const desired = new Map([...this.#desired.all()].map((w) => [w.bot, w.desired]));
+        const plan = planContainers({ desired, actual, memory: this.#bots.memory }, STRANGER, FRESH, clock.mono());
+        const steps = [...plan].filter(([, step]) => step.kind !== "wait").map(([bot]) => bot);
+        this.#bots.request(steps);
+        bus.emit("reconcile:done", { tookMs: clock.mono() - began, steps: steps.length });
+      });
+      await this.#list.wait(clock, this.isReady ? LIST_EVERY_MS : SEGMENTS_POLL_MS, signal);
+    }
+  }
+
+  /** A round that fails for a passing reason is told and tried again by its loop; any other fault ends the worker. */
+  async #tolerate(loop: string, round: () => Promise<void>): Promise<void> {
+    try {
+      await round();
+      if (loop === "segments") this.#storeIsAway = false;
+    } catch (error) {
+      if (!isPassing(error)) throw error;
+      if (loop === "segments") this.#storeIsAway = error instanceof StoreUnreachableError;
+      this.#options.bus.emit("round:failed", { loop, error });
+    }
+  }
+}
