@@ -1,0 +1,79 @@
+// The one way in to all tests. A suite is a list of checks and a mocha run; a check counts as one test. The last line
+// says "N passed, N failed" and nothing else.
+import { setMaxListeners } from "node:events";
+
+import { openCache, type Say } from "./lib/cache.ts";
+import { cleanStaleRuns, openRun } from "./lib/run-dir.ts";
+import { type Parts, provideParts } from "./lib/test-parts.ts";
+import { type Count, runSuite, type Suite } from "./lib/test-suite.ts";
+
+const suites: readonly Suite[] = [
+  { name: "quick", budgetSeconds: 120, checks: ["types", "lint", "format", "knip"], specs: ["test/unit/**/*.test.ts"] },
+  {
+    name: "system",
+    budgetSeconds: 360,
+    checks: [],
+    specs: ["test/contract/**/*.test.ts", "test/system/**/*.test.ts"],
+    needsParts: true,
+  },
+];
+
+const [word, ...more] = process.argv.slice(2);
+const chosen = suites.filter((suite) => word === undefined || suite.name === word);
+if (chosen.length === 0 || more.length > 0) {
+  console.error("Usage: ./scripts/test [quick|system]");
+  process.exit(64);
+}
+
+const interrupt = new AbortController();
+setMaxListeners(50, interrupt.signal);
+for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => interrupt.abort(new Error(name)));
+const strict = process.env["CI"] === "true";
+const say: Say = (line) => console.log(`-- ${line}`);
+
+const run = await openRun();
+const total: Count = { passed: 0, failed: 0, skipped: 0 };
+const summary: string[] = [`installs: ${process.env["BOOTSTRAP_SECONDS"] ?? 0} s for npm packages`];
+let parts: Parts | undefined;
+try {
+  await cleanStaleRuns(say);
+  for (const suite of chosen) {
+    if (interrupt.signal.aborted) break;
+    if (suite.needsParts) {
+      const began = performance.now();
+      parts = await provideParts({ runDir: run.dir, cacheDir: await openCache(process.env), say }, process.env);
+      summary.push(`installs: ${seconds(began)} s for Docker and MongoDB`);
+      for (const { what, why } of parts.faults) say(`${what} is missing: ${why}`);
+      // On a developer's machine what can run runs; with CI=true green must mean that everything ran.
+      if (strict) total.failed += parts.faults.length;
+    }
+    const began = performance.now();
+    const count = await runSuite(suite, { runDir: run.dir, say, env: parts?.env ?? {}, signal: interrupt.signal });
+    const took = seconds(began);
+    // A skipped test proves nothing, so on CI it is no success.
+    const failed = count.failed + (strict ? count.skipped : 0);
+    summary.push(
+      `${suite.name}: ${count.passed} passed, ${failed} failed, ${count.skipped} skipped in ${took} s ` +
+        `of ${suite.budgetSeconds} s${took > suite.budgetSeconds ? " (over its budget)" : ""}`,
+    );
+    total.passed += count.passed;
+    total.failed += failed;
+    total.skipped += count.skipped;
+  }
+} catch (error) {
+  console.error(error);
+  total.failed += 1;
+} finally {
+  await parts?.stop();
+  await run.remove();
+  // Tests that had to be killed could not clean up themselves.
+  await cleanStaleRuns(say);
+}
+if (interrupt.signal.aborted) total.failed += 1;
+for (const line of summary) say(line);
+console.log(`${total.passed} passed, ${total.failed} failed`);
+process.exitCode = total.failed > 0 ? 1 : 0;
+
+function seconds(began: number): number {
+  return Math.round((performance.now() - began) / 100) / 10;
+}

@@ -1,0 +1,186 @@
+import { readFile } from "node:fs/promises";
+import { type Command, InvalidArgumentError } from "commander";
+import { parseConfig, type Config } from "../config.ts";
+import { botIdOf, type BotId } from "../core/ids.ts";
+import { pickReading, type BotReader } from "../document/pick-reading.ts";
+import { createBotReader } from "../document/read-bot.ts";
+import { findTwins, planApply, type Applied } from "./apply.ts";
+import { missing, readLog } from "./bot-log.ts";
+import { detailJson, detailText, listTable, plainDocument, viewBot, viewBots } from "./bot-views.ts";
+import { CommandError, EXIT } from "./exit-codes.ts";
+import { outputOption, ttyWidth } from "./options.ts";
+import type { CliDeps, UserBots } from "./ports.ts";
+import { manyLines, oneLine } from "./terminal.ts";
+
+type Output = { readonly output: "table" | "json" };
+type Settings = { readonly config: Config; readonly read: BotReader };
+type Session = Settings & { readonly bots: UserBots };
+
+export function addBotCommands(parent: Command, deps: CliDeps): void {
+  const print = (text: string) => void deps.stdout.write(text);
+  const printJson = (value: unknown) => print(`${JSON.stringify(value, null, 2)}\n`);
+  const note = (lines: readonly string[]) => lines.forEach((line) => deps.stderr.write(`${oneLine(line)}\n`));
+
+  const readSettings = (): Settings => {
+    const { config, warnings } = parseConfig(deps.env);
+    note(warnings.map((w) => `warning: ${w}`));
+    return { config, read: createBotReader(config) };
+  };
+
+  const withBots = async (use: (session: Session) => Promise<void>, settings = readSettings()): Promise<void> => {
+    const bots = await deps.openUserBots(settings.config);
+    try {
+      await use({ ...settings, bots });
+    } finally {
+      await bots.close();
+    }
+  };
+
+  parent.addHelpText(
+    "after",
+    "\nExamples:\n  runtime bots apply -f examples/bots.yaml\n  runtime bots list\n  runtime bots logs ticker --tail 50\n  runtime bots disable ticker",
+  );
+
+  parent
+    .command("list")
+    .description("show every bot and its state")
+    .addOption(outputOption())
+    .action(async ({ output }: Output) =>
+      withBots(async ({ bots, read }) => {
+        const views = await viewBots(bots.listBots(), bots.statuses(), read);
+        if (output === "json") printJson(views);
+        else if (views.length > 0) print(listTable(views, ttyWidth(deps)));
+        else note(["No bots."]);
+      }),
+    )
+    .addHelpText(
+      "after",
+      "\nExamples:\n  runtime bots list\n  runtime bots list --output json | jq -r '.[] | select(.state == \"invalid\") | .bot'",
+    );
+
+  parent
+    .command("get")
+    .description("show one bot: state, document, last runs")
+    .argument("<bot>", "the bot's _id")
+    .addOption(outputOption())
+    .action(async (bot: string, { output }: Output) =>
+      withBots(async ({ bots, read }) => {
+        const id = idOf(bot);
+        const found = await bots.getBot(id);
+        const reading = pickReading(found, read);
+        const document = found.find((f) => f.raw.kind === "objectId") ?? found[0];
+        if (reading === undefined || document === undefined) throw missing(id);
+        const [status, runs] = await Promise.all([bots.status(id), bots.runs(id, 10)]);
+        const detail = { view: viewBot(reading, status), document: plainDocument(document), status, runs };
+        if (output === "json") printJson(detailJson(detail));
+        else print(detailText(detail, ttyWidth(deps)));
+      }),
+    )
+    .addHelpText("after", "\nExample:\n  runtime bots get ticker");
+
+  parent
+    .command("logs")
+    .description("show the last lines that a bot wrote")
+    .argument("<bot>", "the bot's _id")
+    .option("--tail <lines>", "how many lines", count, 100)
+    .addOption(outputOption())
+    .action(async (bot: string, { tail, output }: Output & { readonly tail: number }) =>
+      withBots(async ({ bots, config }) => {
+        const id = idOf(bot);
+        const log = await readLog(id, tail, { deps, bots, config, note });
+        if (output === "json") printJson({ bot: id, source: log.source, lines: log.text === "" ? [] : log.text.split("\n") });
+        else if (log.text === "") note(["No output yet."]);
+        else print(`${deps.stdout.isTTY === true ? manyLines(log.text) : log.text}\n`);
+      }),
+    )
+    .addHelpText(
+      "after",
+      "\nThe container on this machine's Docker Engine is asked first, then the last recorded run.\n\nExample:\n  runtime bots logs ticker --tail 20",
+    );
+
+  parent
+    .command("apply")
+    .description("write bots from YAML or JSON: all of them, or none if any is invalid")
+    .requiredOption("-f, --file <file>", "file to read, - for standard input; several documents and lists are fine")
+    .addOption(outputOption())
+    .action(async ({ file, output }: Output & { readonly file: string }) => {
+      const settings = readSettings();
+      const plan = planApply(file === "-" ? "standard input" : file, await readInput(file, deps), settings.read);
+      note(plan.warnings.map((w) => `warning: ${w}`));
+      refuse(plan.faults);
+      await withBots(async ({ bots }) => {
+        refuse(await findTwins(plan, bots));
+        const applied: Applied[] = [];
+        for (const { bot, found } of plan.bots) {
+          const result = await bots.putBot(found);
+          applied.push({ bot, result });
+          if (output === "table") print(`${oneLine(bot)} ${result}\n`);
+        }
+        if (output === "json") printJson(applied);
+      }, settings);
+    })
+    .addHelpText(
+      "after",
+      "\nThe stored document becomes equal to the file's: a field that the file leaves out is removed,\nand a bot without `enabled: false` is enabled.\n\nExamples:\n  runtime bots apply -f bots.yaml\n  cat bots.json | runtime bots apply -f -",
+    );
+
+  const each = (name: string, description: string, act: (bots: UserBots, id: BotId) => Promise<string | undefined>) =>
+    parent
+      .command(name)
+      .description(description)
+      .argument("<bot...>", "_id of one or more bots")
+      .addOption(outputOption())
+      .action(async (names: string[], { output }: Output) =>
+        withBots(async ({ bots }) => {
+          const done: { bot: BotId; result: string }[] = [];
+          for (const id of names.map(idOf)) {
+            const result = (await act(bots, id)) ?? "missing";
+            done.push({ bot: id, result });
+            if (output === "table" && result !== "missing") print(`${oneLine(id)} ${result}\n`);
+          }
+          if (output === "json") printJson(done);
+          const absent = done.filter(({ result }) => result === "missing");
+          if (absent.length > 0) throw new CommandError(absent.map(({ bot }) => missing(bot).message).join("\n"), EXIT.missing);
+        }),
+      )
+      .addHelpText("after", `\nExample:\n  runtime bots ${name} ticker`);
+
+  each("delete", "delete bots; their containers are stopped and removed", async (bots, id) =>
+    (await bots.deleteBot(id)) ? "deleted" : undefined,
+  );
+  for (const [name, enabled] of [
+    ["enable", true],
+    ["disable", false],
+  ] as const)
+    each(name, enabled ? "let bots run" : "stop bots and keep their documents", async (bots, id) => {
+      const result = await bots.setEnabled(id, enabled);
+      return result === "missing" ? undefined : result === "unchanged" ? result : `${name}d`;
+    });
+}
+
+function refuse(faults: readonly string[]): void {
+  if (faults.length > 0)
+    throw new CommandError(`${faults.join("\n")}\nNothing was written: ${faults.length} fault${faults.length === 1 ? "" : "s"}`, EXIT.data);
+}
+
+async function readInput(file: string, deps: CliDeps): Promise<string> {
+  if (file !== "-") {
+    return readFile(file, "utf8").catch((cause: unknown) => {
+      throw new CommandError(`Cannot read the file ${JSON.stringify(file)}`, EXIT.missing, { cause });
+    });
+  }
+  const chunks: Buffer[] = [];
+  for await (const chunk of deps.stdin) chunks.push(Buffer.from(chunk as Uint8Array));
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+function idOf(text: string): BotId {
+  const verdict = botIdOf({ kind: "string", value: text });
+  if (!verdict.ok) throw new CommandError(verdict.reason, EXIT.usage);
+  return verdict.id;
+}
+
+function count(text: string): number {
+  if (!/^\d{1,6}$/.test(text)) throw new InvalidArgumentError("It must be a whole number up to 999999.");
+  return Number(text);
+}

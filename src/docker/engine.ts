@@ -1,0 +1,143 @@
+import type { ContainerInfo, ContainerInspectInfo } from "dockerode";
+import type { Clock } from "../core/clock.ts";
+import { EngineRefusedError, EngineUnreachableError } from "../core/errors.ts";
+import { type ContainerId, containerName } from "../core/ids.ts";
+import type { Engine } from "../worker/ports.ts";
+import { DockerClient } from "./client.ts";
+import { ConfigFiles } from "./config-files.ts";
+import { createBody } from "./create-body.ts";
+import { watchEvents } from "./events.ts";
+import { Images } from "./images.ts";
+import { MANAGED_FILTER } from "./labels.ts";
+import { readLogTail } from "./log-tail.ts";
+import { BotNetwork } from "./network.ts";
+import { readInspected, readListed } from "./read-container.ts";
+import { stopContainer } from "./stop-container.ts";
+
+/** Time limit of create, start, remove and a list, in ms. In a storm of 64 starts one takes up to 15 s, and lists
+ *  wait behind them. Source: docker.md section 3. */
+const BUSY_LIMIT_MS = 30_000;
+/** How long a removal that somebody else began may take, in ms. */
+const REMOVAL_LIMIT_MS = 10_000;
+/** Time limit of reading a log, in ms: it holds at most 10 MB. */
+const LOG_LIMIT_MS = 10_000;
+const POLL_MS = 100;
+const NEVER = new AbortController().signal;
+
+export type EngineOptions = {
+  /** `unix:///path` or `tcp://host:port`. @default unix:///var/run/docker.sock */
+  readonly dockerHost: string | undefined;
+  /** Where config files are kept; the daemon must see it under the same path. */
+  readonly stateDir: string;
+  readonly clock: Clock;
+  /** Gives [0, 1). */
+  readonly random: () => number;
+  /** Name of our bridge. @default "botrunner" */
+  readonly network?: string;
+};
+
+/** The Docker Engine behind the port. `close` breaks off what is under way; nothing is asked before the first call.
+ *  @throws {ConfigurationError} when `dockerHost` cannot be read; so does every method when the Engine is too old. */
+export function createEngine({ dockerHost, stateDir, clock, random, network = "botrunner" }: EngineOptions): Engine & { close(): void } {
+  const client = new DockerClient(dockerHost, clock);
+  const images = new Images(client, clock);
+  const bridge = new BotNetwork(client, network);
+  const configs = new ConfigFiles(stateDir);
+
+  return {
+    close: () => client.close(),
+
+    async identify() {
+      const [{ ID, ServerVersion }, apiVersion] = await Promise.all([
+        client.call<{ ID: string; ServerVersion: string }>({ what: "ask who the Docker Engine is", method: "GET", path: "/info" }),
+        client.apiVersion(),
+      ]);
+      return { id: ID, version: ServerVersion, apiVersion };
+    },
+
+    async ping() {
+      await client.call({ what: "ping the Docker Engine", method: "GET", path: "/_ping" });
+    },
+
+    async list() {
+      const query = { all: 1, filters: { label: MANAGED_FILTER } };
+      const rows = await client.call<ContainerInfo[]>({ what: "list containers", method: "GET", path: "/containers/json", query, limitMs: BUSY_LIMIT_MS });
+      return rows.flatMap((row) => readListed(row) ?? []);
+    },
+
+    async inspect(bot) {
+      const found = await look(client, containerName(bot), bot);
+      return found === undefined ? { kind: "none" } : readInspected(bot, found);
+    },
+
+    ensureImage: (image, signal) => images.ensure(image, signal),
+
+    async create(order) {
+      const { bot, hash, spec } = order;
+      const json = spec.config === undefined ? undefined : JSON.stringify(spec.config);
+      const config = json === undefined ? undefined : { json, path: await configs.write(bot, hash, json) };
+      const body = createBody(order, { network: bridge.name, ...(config && { config }) });
+      const what = `create the container of bot "${bot}"`;
+      const query = { name: containerName(bot) };
+      try {
+        const made = await bridge.use(() => client.call<{ Id: string }>({ what, method: "POST", path: "/containers/create", query, body, limitMs: BUSY_LIMIT_MS }));
+        return made.Id as ContainerId;
+      } catch (error) {
+        // Refused for a reason other than the name, nothing stands that could need the file; else it goes with what does.
+        if (error instanceof EngineRefusedError && error.status !== 409) await configs.remove(bot, hash);
+        throw error;
+      }
+    },
+
+    async start(id) {
+      try {
+        // The Engine looks for the network only now, so this may find that somebody removed it.
+        await bridge.use(() => client.call({ what: `start container "${id}"`, method: "POST", path: `/containers/${id}/start`, limitMs: BUSY_LIMIT_MS }));
+      } catch (error) {
+        if (!isRefusal(error, 304)) throw error;
+      }
+    },
+
+    stop: (id, graceSeconds) => stopContainer(client, clock, id, graceSeconds),
+
+    async remove({ id, bot, spec }) {
+      const what = `remove container "${id}"`;
+      try {
+        await client.call({ what, method: "DELETE", path: `/containers/${id}`, query: { force: 1, v: 1 }, limitMs: BUSY_LIMIT_MS });
+      } catch (error) {
+        if (isRefusal(error, 409)) await untilGone(client, clock, id);
+        else if (!isRefusal(error, 404)) throw error;
+      }
+      await configs.remove(bot, spec);
+    },
+
+    async logTail(id, maxBytes) {
+      // A line has at least one byte, so this many lines hold all that is asked for.
+      const query = { stdout: 1, stderr: 1, tail: maxBytes };
+      const what = `read the log of container "${id}"`;
+      return client.stream({ what, method: "GET", path: `/containers/${id}/logs`, query, limitMs: LOG_LIMIT_MS }, (body) => readLogTail(body, maxBytes));
+    },
+
+    watch: (onHint, signal) => watchEvents(client, onHint, { clock, random, signal }),
+  };
+}
+
+async function look(client: DockerClient, nameOrId: string, whose: string): Promise<ContainerInspectInfo | undefined> {
+  try {
+    return await client.call<ContainerInspectInfo>({ what: `inspect the container of "${whose}"`, method: "GET", path: `/containers/${nameOrId}/json` });
+  } catch (error) {
+    if (isRefusal(error, 404)) return undefined;
+    throw error;
+  }
+}
+
+/** Somebody else is removing it already. */
+async function untilGone(client: DockerClient, clock: Clock, id: ContainerId): Promise<void> {
+  const began = clock.mono();
+  while ((await look(client, id, id)) !== undefined) {
+    if (clock.mono() - began > REMOVAL_LIMIT_MS) throw new EngineUnreachableError(`Cannot remove container "${id}": a removal that began earlier does not end`);
+    await clock.sleep(POLL_MS, NEVER);
+  }
+}
+
+const isRefusal = (error: unknown, status: number): boolean => error instanceof EngineRefusedError && error.status === status;

@@ -1,0 +1,52 @@
+import type { ContainerInfo, ContainerInspectInfo } from "dockerode";
+import type { Exit } from "../core/bot.ts";
+import type { Actual, Container } from "../core/containers.ts";
+import type { BotId, ContainerId } from "../core/ids.ts";
+import { parseLabels } from "./labels.ts";
+
+/** One row of the Engine's list; `undefined`: not ours. */
+export function readListed({ Id, Labels, State }: ContainerInfo): Container | undefined {
+  const labelled = parseLabels(Labels);
+  return labelled && { id: Id as ContainerId, ...labelled, state: stateOf(State) };
+}
+
+/** What holds the bot's name. Ours is only what says so and is about this very bot. */
+export function readInspected(bot: BotId, { Id, Config, State }: ContainerInspectInfo): Actual {
+  const labelled = parseLabels(Config.Labels);
+  if (labelled?.bot !== bot) return { kind: "foreign" };
+  const state = stateOf(State.Status);
+  return { kind: "ours", container: { id: Id as ContainerId, ...labelled, state, ...(state === "exited" && { exit: exitOf(State) }) } };
+}
+
+/** A paused container holds its memory and its sockets and goes on when it is told to: it counts as running, and so
+ *  does a state that a later Engine may invent. */
+function stateOf(status: string): Container["state"] {
+  switch (status) {
+    case "created":
+    case "removing":
+      return status;
+    case "exited":
+    case "dead":
+      return "exited";
+    default:
+      return "running";
+  }
+}
+
+/** The Engine's flag is all that is known after the exit: a code of 137 alone tells of any SIGKILL, and what memory the
+ *  bot had at that moment is gone with its cgroup. So `likely-oom` is never said here. */
+function exitOf(state: ContainerInspectInfo["State"]): Exit {
+  return {
+    code: state.ExitCode,
+    oom: state.OOMKilled ? "oom" : "no",
+    startedAt: dateOf(state.StartedAt),
+    finishedAt: dateOf(state.FinishedAt),
+    error: state.Error,
+  };
+}
+
+/** The Engine writes the year 1 where there is no date. */
+function dateOf(text: string): Date | undefined {
+  const date = new Date(text);
+  return date.getTime() > 0 ? date : undefined;
+}

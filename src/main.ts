@@ -1,0 +1,61 @@
+import { randomUUID } from "node:crypto";
+import { runProgram } from "./cli/program.ts";
+import type { CliDeps } from "./cli/ports.ts";
+import type { Config } from "./config.ts";
+import { createEngine } from "./docker/engine.ts";
+import { connectStore } from "./mongo/connect.ts";
+import { openUserBots } from "./mongo/user-bots.ts";
+import { systemClock } from "./process/clock.ts";
+import { readVersion } from "./process/version.ts";
+import { serve } from "./serve.ts";
+import { claimFleet } from "./worker/fleet.ts";
+
+const adapters = { clock: systemClock, random: Math.random };
+
+const deps: CliDeps = {
+  version: readVersion(),
+  env: process.env,
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  serve,
+  openUserBots: (config) => openUserBots(mongoOf(config)),
+  async readContainerLog(config, bot, lines) {
+    const engine = createEngine({ ...adapters, dockerHost: config.dockerHost, stateDir: config.stateDir });
+    try {
+      const actual = await engine.inspect(bot);
+      if (actual.kind !== "ours") return undefined;
+      return lastLines(await engine.logTail(actual.container.id, MAX_LOG_BYTES), lines);
+    } finally {
+      engine.close();
+    }
+  },
+  async adoptFleet(config) {
+    const engine = createEngine({ ...adapters, dockerHost: config.dockerHost, stateDir: config.stateDir });
+    const mongo = await connectStore({ ...mongoOf(config), ...adapters });
+    try {
+      const { id: owner } = await engine.identify();
+      await claimFleet(mongo.store, { owner, coordination: config.coordination, incarnation: randomUUID(), oldFleetIsStopped: true });
+      return `Database "${config.dbName}" belongs to fleet "${owner}" from now on`;
+    } finally {
+      await mongo.close();
+      engine.close();
+    }
+  },
+};
+
+/** What `runtime bots logs` reads of a container at most. */
+const MAX_LOG_BYTES = 4 * 1024 * 1024;
+
+function lastLines(text: string, count: number): string {
+  const lines = text.split("\n");
+  const end = lines.at(-1) === "" ? -1 : undefined;
+  return `${lines.slice(0, end).slice(-count).join("\n")}\n`;
+}
+
+function mongoOf(config: Config): Parameters<typeof openUserBots>[0] {
+  const { mongoUri: uri, dbName, collectionName, mongoTlsCaFile: caFile, mongoTlsCertFile: certFile } = config;
+  return { uri, dbName, collectionName, tls: { caFile, certFile } };
+}
+
+process.exitCode = await runProgram(process.argv.slice(2), deps);

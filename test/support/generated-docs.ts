@@ -1,0 +1,36 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { describeVariable, variables, type Variable, type VariableName } from "../../src/config/variables.ts";
+import { botJsonSchema } from "../../src/document/json-schema.ts";
+
+const docs = new URL("../../docs/", import.meta.url);
+const [BEGIN, END] = ["<!-- generated from src/config/variables.ts: npm run docs -->", "<!-- end of the generated part -->"];
+
+/** The files of docs/ that are made from the source, as they should be. Run as a program it writes them. */
+export function generatedDocs(): { readonly name: string; readonly is: string; readonly shouldBe: string }[] {
+  const schema = read("bot.schema.json");
+  const configuration = read("configuration.md");
+  const [before = "", rest = ""] = configuration.split(BEGIN);
+  const [, after = ""] = rest.split(END);
+  return [
+    { name: "bot.schema.json", is: schema, shouldBe: `${JSON.stringify(botJsonSchema(), null, 2)}\n` },
+    { name: "configuration.md", is: configuration, shouldBe: `${before}${BEGIN}\n\n${variableTable()}\n${END}${after}` },
+  ];
+}
+
+function read(name: string): string {
+  try {
+    return readFileSync(new URL(name, docs), "utf8");
+  } catch {
+    return "";
+  }
+}
+
+function variableTable(): string {
+  const rows = Object.entries<Variable<unknown>>(variables).map(([name, { secret, fallbackText, required }]) => {
+    const fallback = required === "always" ? "**required**" : fallbackText || "unset";
+    return `| \`${name}\`${secret ? `, \`${name}_FILE\`` : ""} | ${fallback} | ${describeVariable(name as VariableName)} |`;
+  });
+  return `${["| Variable | Default | Meaning |", "| --- | --- | --- |", ...rows].join("\n")}\n`;
+}
+
+if (import.meta.main) for (const { name, shouldBe } of generatedDocs()) writeFileSync(new URL(name, docs), shouldBe);

@@ -1,0 +1,155 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect } from "chai";
+import { StoreUnreachableError } from "../../../src/core/errors.ts";
+import { Bell } from "../../../src/process/bell.ts";
+import { systemClock } from "../../../src/process/clock.ts";
+import { retryPassing } from "../../../src/process/retry.ts";
+import { runGroup } from "../../../src/process/run-group.ts";
+import { lockStateDir, openStateDir, ReleasedFile } from "../../../src/process/state-dir.ts";
+import { Slots } from "../../../src/worker/slots.ts";
+import { epoch, segment } from "../../support/builders.ts";
+import { FakeClock, settle } from "../../support/fake-clock.ts";
+
+const never = new AbortController().signal;
+const untilAborted = (signal: AbortSignal): Promise<void> => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error)));
+
+describe("process: clocks", () => {
+  for (const { name, clock } of [
+    { name: "the system's", clock: systemClock },
+    { name: "the fake", clock: new FakeClock() },
+  ]) {
+    it(`${name} clock rejects with the signal's own reason, before and during a sleep`, async () => {
+      const end = new AbortController();
+      const sleeping = clock.sleep(60_000, end.signal).catch((e: unknown) => e);
+      const reason = new Error("enough");
+      end.abort(reason);
+      expect(await sleeping).to.equal(reason);
+      expect(await clock.sleep(1, end.signal).catch((e: unknown) => e)).to.equal(reason);
+    });
+  }
+});
+
+describe("process: bell", () => {
+  it("keeps a ring that comes while nobody waits", async () => {
+    const bell = new Bell();
+    const clock = new FakeClock();
+    bell.ring();
+    await bell.wait(clock, 1_000, never);
+    let rung = false;
+    const waiting = bell.wait(clock, 1_000, never).then(() => (rung = true));
+    await settle();
+    expect(rung).to.equal(false);
+    bell.ring();
+    await waiting;
+  });
+
+  it("returns after its time and when the signal aborts", async () => {
+    const clock = new FakeClock();
+    const waiting = new Bell().wait(clock, 1_000, never);
+    await clock.advance(1_000);
+    await waiting;
+    await new Bell().wait(clock, 1_000, AbortSignal.abort());
+  });
+});
+
+describe("process: retryPassing()", () => {
+  it("tries again what passes, with growing waits, and gives up on what does not", async () => {
+    const clock = new FakeClock();
+    const waits: number[] = [];
+    let calls = 0;
+    const act = (): Promise<string> => (++calls < 4 ? Promise.reject(new StoreUnreachableError("Cannot reach it")) : Promise.resolve("done"));
+    const done = retryPassing(act, { clock, random: () => 0, signal: never, onRetry: () => waits.push(clock.mono()) });
+    await clock.advance(10_000);
+    expect(await done).to.equal("done");
+    expect(waits).to.deep.equal([0, 100, 300]);
+    const bad = new TypeError("a bug");
+    expect(await retryPassing(() => Promise.reject(bad), { clock, random: () => 0, signal: never }).catch((e: unknown) => e)).to.equal(bad);
+  });
+});
+
+describe("process: runGroup()", () => {
+  it("ends all when one ends, and throws what went wrong, but not the abort", async () => {
+    const ended: string[] = [];
+    const error = await runGroup(
+      [
+        (s) => untilAborted(s).finally(() => ended.push("a")),
+        () => Promise.reject(new Error("broken")),
+      ],
+      never,
+    ).catch((e: unknown) => e);
+    expect(ended).to.deep.equal(["a"]);
+    expect(error).to.be.instanceOf(AggregateError);
+    expect((error as AggregateError).errors.map((e: Error) => e.message)).to.deep.equal(["broken"]);
+  });
+
+  it("returns quietly when the outer signal aborts", async () => {
+    const end = new AbortController();
+    const running = runGroup([untilAborted, untilAborted], end.signal);
+    end.abort();
+    await running;
+  });
+});
+
+describe("worker/slots", () => {
+  it("never gives more than it has, in the order of asking", async () => {
+    const slots = new Slots(2);
+    const begun: number[] = [];
+    const finish: (() => void)[] = [];
+    const all = [0, 1, 2, 3].map((n) =>
+      slots.use(() => {
+        begun.push(n);
+        return new Promise<void>((resolve) => finish.push(resolve));
+      }),
+    );
+    await settle();
+    expect(begun).to.deep.equal([0, 1]);
+    finish[1]?.();
+    await settle();
+    expect(begun).to.deep.equal([0, 1, 2]);
+    finish[0]?.();
+    finish[2]?.();
+    await settle();
+    finish[3]?.();
+    await Promise.all(all);
+  });
+
+  it("gives a slot back when its user fails", async () => {
+    const slots = new Slots(1);
+    await slots.use(() => Promise.reject(new Error("broken"))).catch(() => {});
+    expect(await slots.use(() => Promise.resolve("next"))).to.equal("next");
+  });
+});
+
+describe("process: state directory", () => {
+  let dir: string;
+  beforeEach(async () => {
+    dir = await mkdtemp("/tmp/br-unit-");
+  });
+  afterEach(() => rm(dir, { recursive: true, force: true }));
+
+  it("is locked for one process, and free again after it", async () => {
+    const lock = await lockStateDir(dir);
+    const second = await lockStateDir(dir).catch((e: unknown) => e);
+    expect(second).to.have.property("code", "CONFIGURATION");
+    await lock.release();
+    await (await lockStateDir(dir)).release();
+  });
+
+  it("names the fix when it cannot be written", async () => {
+    await writeFile(join(dir, "file"), "");
+    const error = await openStateDir(join(dir, "file", "below")).catch((e: unknown) => e);
+    expect(String(error)).to.match(/STATE_DIR: cannot write to ".*": make it writable/);
+  });
+
+  it("remembers the highest epoch released, across processes and a torn last line", async () => {
+    const file = await ReleasedFile.open(dir);
+    await file.append(segment(3), epoch(7));
+    await file.append(segment(3), epoch(9));
+    await file.append(segment(4), epoch(1));
+    await writeFile(join(dir, "released"), `${await readFile(join(dir, "released"), "utf8")}5`, {});
+    const again = await ReleasedFile.open(dir);
+    expect([3, 4, 5].map((s) => again.epochOf(segment(s)))).to.deep.equal([9, 1, undefined]);
+    expect(await readFile(join(dir, "released"), "utf8")).to.equal("3 9\n4 1\n");
+  });
+});
