@@ -95,7 +95,7 @@ type Watch = { isOnce: boolean; expected: Expected; child: ChildProcess; log: st
 async function watch({ isOnce, expected, child, log, port, seen }: Watch): Promise<number> {
   const isLive = process.stdout.isTTY && !isOnce;
   const limit = performance.now() + ONCE_LIMIT_MS;
-  for (let last = ""; ; ) {
+  for (let last = ""; ;) {
     if (child.exitCode !== null || child.signalCode !== null) {
       console.error((await readFile(log, "utf8")).split("\n").slice(-15).join("\n"));
       say(`the runtime ended with ${child.exitCode ?? child.signalCode}`);
@@ -114,7 +114,9 @@ async function watch({ isOnce, expected, child, log, port, seen }: Watch): Promi
       return 0;
     }
     if (isOnce && performance.now() > limit) {
-      console.error(`\n${table}\n${await figures(port)}\nThe fleet is not as examples/expected.json says:\n${differences.map((d) => `- ${d}`).join("\n")}`);
+      console.error(
+        `\n${table}\n${await figures(port)}\nThe fleet is not as examples/expected.json says:\n${differences.map((d) => `- ${d}`).join("\n")}`,
+      );
       return 1;
     }
     // A user who ends the show has seen it; a gate that is interrupted has not.

@@ -12,7 +12,7 @@ type Value<V> = V extends Variable<infer T> ? T : never;
 
 /** All settings of one process: MAX_SEGMENT is `maxSegment`. Parsed once, cross-checked, frozen. */
 export type Config = { readonly [K in VariableName as Camel<K>]: Value<(typeof variables)[K]> };
-export type Origin = "default" | "environment" | "file";
+type Origin = "default" | "environment" | "file";
 export type ParsedConfig = {
   readonly config: Config;
   readonly origins: Readonly<Record<VariableName, Origin>>;

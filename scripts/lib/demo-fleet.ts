@@ -30,7 +30,10 @@ export async function loadExamples(db: Db, collection: string, path: string): Pr
 export async function look(db: Db, dockerHost: string): Promise<Seen> {
   const filters = { label: ["botrunner.managed=1"], status: ["running"] };
   const [statuses, containers] = await Promise.all([
-    db.collection<StatusRecord & { _id: string }>("runtime.status").find({}, { sort: { _id: 1 } }).toArray(),
+    db
+      .collection<StatusRecord & { _id: string }>("runtime.status")
+      .find({}, { sort: { _id: 1 } })
+      .toArray(),
     connectDocker(dockerHost).listContainers({ filters }),
   ]);
   return { statuses, running: containers.map((c) => c.Labels["botrunner.bot"] ?? "").toSorted() };
@@ -46,7 +49,8 @@ export function compareFleet({ bots, runningContainers }: Expected, { statuses, 
     if (status.state !== want.state) faults.push(`expected state ${want.state}, found ${status.state}`);
     if (want.minRestarts !== undefined && status.restarts < want.minRestarts)
       faults.push(`expected at least ${want.minRestarts} restarts, found ${status.restarts}`);
-    if (want.exit !== undefined && status.lastExit?.code !== want.exit) faults.push(`expected exit ${want.exit}, found ${status.lastExit?.code ?? "none"}`);
+    if (want.exit !== undefined && status.lastExit?.code !== want.exit)
+      faults.push(`expected exit ${want.exit}, found ${status.lastExit?.code ?? "none"}`);
     if (want.message !== undefined && !status.message.includes(want.message))
       faults.push(`expected a message with "${want.message}", found "${status.message}"`);
     if (want.state === "running" && !running.includes(bot)) faults.push("expected its container in the engine's list, found none");

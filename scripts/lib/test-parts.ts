@@ -26,20 +26,19 @@ type Part = { readonly at: string; readonly stop?: () => Promise<void> };
 
 /** Takes the engine and the MongoDB that the user has, else starts private ones. What cannot be had is in `faults`. */
 export async function provideParts(place: Place, env: NodeJS.ProcessEnv): Promise<Parts> {
-  const [docker, mongo] = await Promise.allSettled([
-    // The image test's base is an installation, too: its minute is not the suite's.
-    provideDocker(place, env).then(async (part) => (part.stop ? (await ensureBaseTarball(place), part) : part)),
-    provideMongo(place, env),
-  ]);
+  const [docker, mongo] = await Promise.allSettled([provideDocker(place, env), provideMongo(place, env)]);
   const faults: Fault[] = [];
   if (docker.status === "rejected") faults.push({ what: "Docker", why: explain(docker.reason) });
   if (mongo.status === "rejected") faults.push({ what: "MongoDB", why: explain(mongo.reason) });
+  // The image test's base is an installation, too: its minute is not the suite's. Where it fails, that test says why.
+  const isPrivate = docker.status === "fulfilled" && docker.value.stop !== undefined;
+  if (isPrivate) await ensureBaseTarball(place).catch((error: unknown) => place.say(explain(error)));
   const parts = [docker, mongo].flatMap((part) => (part.status === "fulfilled" ? [part.value] : []));
   return {
     env: {
       DOCKER_HOST: docker.status === "fulfilled" ? docker.value.at : undefined,
       MONGO_URI: mongo.status === "fulfilled" ? mongo.value.at : undefined,
-      DOCKER_IS_PRIVATE: docker.status === "fulfilled" && docker.value.stop ? "true" : undefined,
+      DOCKER_IS_PRIVATE: isPrivate ? "true" : undefined,
     },
     faults,
     stop: async () => {

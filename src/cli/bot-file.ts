@@ -3,7 +3,7 @@ import type { FoundDocument } from "../core/bot.ts";
 import type { RawId } from "../core/ids.ts";
 
 /** One bot of a file: where it stands there, and what it says. */
-export type FileBot = { readonly where: string; readonly found: FoundDocument };
+type FileBot = { readonly where: string; readonly found: FoundDocument };
 export type BotFile = { readonly bots: readonly FileBot[]; readonly faults: readonly string[] };
 
 /** Reads YAML (one or many documents) or JSON; a list counts as its items. Validates nothing but the syntax.

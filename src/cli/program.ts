@@ -11,7 +11,7 @@ type OutputOptions = { readonly output: "table" | "json" };
 
 /** The whole command line. Its actions throw; `runProgram` turns what they throw into exit codes. `onExitCode` gets the
  *  code of an action that ends without throwing. */
-export function createProgram(deps: CliDeps, onExitCode: (code: number) => void = () => {}): Command {
+function createProgram(deps: CliDeps, onExitCode: (code: number) => void = () => {}): Command {
   const program = new Command("runtime")
     .description("Bot Runner: keeps the containers that MongoDB documents describe running, exactly once each.")
     .version(deps.version, "--version", "print the version")

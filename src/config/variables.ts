@@ -24,7 +24,7 @@ export type Surroundings = {
   readonly timings: "default" | "ci";
 };
 
-export type Coordination = "single" | "mongo" | "kubernetes";
+type Coordination = "single" | "mongo" | "kubernetes";
 
 export type Variable<T> = {
   readonly read: Reader<Exclude<T, undefined>>;

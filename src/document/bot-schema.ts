@@ -6,15 +6,15 @@ import { imageFault } from "./image-reference.ts";
 /** The defaults of a bot's document. */
 export const DEFAULTS = { memory: "512Mi", pids: 256, restart: "always", stopGraceSeconds: 10 } as const;
 /** Least memory that a bot and its init process start in. */
-export const MIN_MEMORY_BYTES = 16 * 1024 * 1024;
+const MIN_MEMORY_BYTES = 16 * 1024 * 1024;
 /** The Engine takes no smaller share of a CPU. */
 const MIN_NANO_CPUS = NANO_PER_CPU / 100;
-export const CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "NET_BIND_SERVICE", "SETGID", "SETUID"] as const;
-export const RESERVED_ENV: readonly string[] = ["BOT_ID", "BOT_SEGMENT", "BOT_EPOCH", "BOT_CONFIG"];
-export const RESERVED_LABELS: readonly string[] = ["botrunner.", "com.docker.", "io.docker.", "org.dockerproject."];
+const CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "NET_BIND_SERVICE", "SETGID", "SETUID"] as const;
+const RESERVED_ENV: readonly string[] = ["BOT_ID", "BOT_SEGMENT", "BOT_EPOCH", "BOT_CONFIG"];
+const RESERVED_LABELS: readonly string[] = ["botrunner.", "com.docker.", "io.docker.", "org.dockerproject."];
 /** Linux takes no longer single argument. */
 const MAX_ARGUMENT = 128 * 1024 - 1;
-export const MAX_ENV_BYTES = 64 * 1024;
+const MAX_ENV_BYTES = 64 * 1024;
 
 const runnable = (text: string) => text.isWellFormed() && !text.includes("\0");
 const noNul = must("must be well-formed text without NUL characters", "remove the character");

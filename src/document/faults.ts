@@ -16,7 +16,7 @@ export function faultLine(path: readonly PropertyKey[], message: string, got: st
 }
 
 /** `env.PORT`, `args[2]`, `labels."a b"`. */
-export function pathText(path: readonly PropertyKey[]): string {
+function pathText(path: readonly PropertyKey[]): string {
   if (path.length === 0) return "document";
   const shown = path.slice(0, 6).map((key, i) => (typeof key === "number" ? `[${key}]` : `${i === 0 ? "" : "."}${keyText(String(key))}`));
   return `${shown.join("")}${path.length > 6 ? "..." : ""}`;

@@ -14,7 +14,7 @@ export type Snapshot = {
 };
 
 /** Deepest nesting that a document may have. */
-export const MAX_DEPTH = 64;
+const MAX_DEPTH = 64;
 /** Most values that one field may hold. A config of 1 MiB cannot hold more. */
 const MAX_VALUES = 600_000;
 

@@ -1,0 +1,56 @@
+import { MongoError, MongoNetworkError, MongoOperationTimeoutError, MongoServerError, MongoServerSelectionError } from "mongodb";
+import { StoreUnreachableError } from "../core/errors.ts";
+
+/** Server codes that pass by themselves: elections, shutdowns, time limits. Source: the drivers' retryable-errors specification. */
+const PASSING = new Set([6, 7, 50, 63, 64, 89, 91, 100, 133, 134, 150, 189, 202, 234, 262, 317, 358, 384, 9001, 10058, 10107, 11600, 11602, 13435, 13436]);
+
+/** Index key too large apart, the only way a single-document insert or upsert meets an equal `_id`. */
+export function isDuplicateKey(error: unknown): boolean {
+  return error instanceof MongoServerError && error.code === 11_000;
+}
+
+/** The server has no change streams: stand-alone, or a store that only speaks the protocol. */
+export function isWithoutChangeStreams(error: unknown): boolean {
+  return error instanceof MongoServerError && [40_573, 40_324, 59, 115, 303].includes(Number(error.code));
+}
+
+/** Turns what passes by itself into our own class and leaves every other fault as it is: it is a bug or a lack of rights. */
+export function asStoreError(error: unknown, what: string): unknown {
+  if (!(error instanceof MongoError)) return error;
+  const passes =
+    error instanceof MongoNetworkError ||
+    error instanceof MongoServerSelectionError ||
+    error instanceof MongoOperationTimeoutError ||
+    error.name === "MongoTopologyClosedError" ||
+    error.name === "MongoNotConnectedError" ||
+    error.name === "PoolClearedError" ||
+    error.name === "MongoWaitQueueTimeoutError" ||
+    error.hasErrorLabel("RetryableWriteError") ||
+    error.hasErrorLabel("TransientTransactionError") ||
+    error.hasErrorLabel("ResumableChangeStreamError") ||
+    (error instanceof MongoServerError && PASSING.has(Number(error.code)));
+  return passes ? new StoreUnreachableError(`Cannot reach MongoDB to ${what}`, { cause: error }) : error;
+}
+
+/** Runs one call; see `asStoreError`. */
+export async function guarded<T>(what: string, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    throw asStoreError(error, what);
+  }
+}
+
+/** The same for a cursor, which is closed however its reader ends. */
+export async function* guardedStream<T>(what: string, cursor: AsyncIterable<T> & { close(): Promise<void> }, signal: AbortSignal): AsyncGenerator<T> {
+  try {
+    for await (const item of cursor) {
+      signal.throwIfAborted();
+      yield item;
+    }
+  } catch (error) {
+    throw asStoreError(error, what);
+  } finally {
+    await cursor.close().catch(() => {}); // a cursor that cannot be closed is closed by the server's own time limit
+  }
+}

@@ -1,0 +1,154 @@
+import type { Db } from "mongodb";
+import type { FoundDocument } from "../core/bot.ts";
+import type { BotId, SegmentId, SessionId } from "../core/ids.ts";
+import type { Collection, Operation, Outcome } from "../core/operations.ts";
+import type { FleetRecord, PlacementRecord, RunRecord, SegmentRecord, StatusRecord, WorkerRecord } from "../core/records.ts";
+import type { LeaderStore } from "../leader/ports.ts";
+import type { WorkerStore } from "../worker/ports.ts";
+import { BotSource, type UserCollection } from "./bots.ts";
+import { guarded, guardedStream, isDuplicateKey } from "./errors.ts";
+import { filterOf, type Keyed, updateOf } from "./operations.ts";
+
+/** Runs kept of one bot. Source: design.md section 3. */
+const MAX_RUNS = 50;
+const RUN_TTL_SECONDS = 14 * 24 * 3_600;
+const PLACEMENT_BATCH = 500;
+
+/** `runtime.*` and the user's bots in one database, for leader and worker. */
+export class MongoStore implements LeaderStore, WorkerStore {
+  readonly #db: Db;
+  readonly #bots: BotSource;
+
+  constructor(db: Db, bots: UserCollection) {
+    this.#db = db;
+    this.#bots = new BotSource(bots);
+  }
+
+  /** What our own reads need. Idempotent. @throws {StoreUnreachableError} */
+  async ensureIndexes(): Promise<void> {
+    await guarded("make indexes", async () => {
+      await this.#of("placements").createIndexes([{ key: { segment: 1, active: 1 } }, { key: { active: 1, segment: 1 } }]);
+      await this.#of("segments").createIndexes([{ key: { owner: 1 } }]);
+      await this.#of("status").createIndexes([{ key: { state: 1 } }]);
+      await this.#of("runs").createIndexes([{ key: { bot: 1, ended: -1 } }, { key: { ended: 1 }, expireAfterSeconds: RUN_TTL_SECONDS }]);
+    });
+  }
+
+  async apply(operation: Operation): Promise<Outcome> {
+    const collection = this.#of(operation.collection);
+    const filter = filterOf(operation);
+    return guarded(`apply ${operation.op} to ${operation.collection}`, async () => {
+      if (operation.remove === true) return (await collection.deleteOne(filter)).deletedCount === 1 ? "won" : "missed";
+      try {
+        const { matchedCount, upsertedCount } = await collection.updateOne(filter, updateOf(operation), { upsert: operation.upsert === true });
+        return matchedCount + upsertedCount === 1 ? "won" : "missed";
+      } catch (error) {
+        // The document is there and did not pass: the upsert then tries to insert it a second time.
+        if (operation.upsert === true && isDuplicateKey(error)) return "missed";
+        throw error;
+      }
+    });
+  }
+
+  async insert(collection: Collection, record: { readonly _id: string | number } & Readonly<Record<string, unknown>>): Promise<"inserted" | "exists"> {
+    return guarded(`insert into ${collection}`, async () => {
+      try {
+        await this.#of(collection).insertOne({ ...record });
+        return "inserted";
+      } catch (error) {
+        if (isDuplicateKey(error)) return "exists";
+        throw error;
+      }
+    });
+  }
+
+  stringBots(signal: AbortSignal): AsyncIterable<FoundDocument> {
+    return this.#bots.byString(signal);
+  }
+
+  objectIdBots(signal: AbortSignal): AsyncIterable<FoundDocument> {
+    return this.#bots.byObjectId(signal);
+  }
+
+  otherBots(signal: AbortSignal): AsyncIterable<FoundDocument> {
+    return this.#bots.byOther(signal);
+  }
+
+  findBots(ids: readonly BotId[]): Promise<readonly FoundDocument[]> {
+    return this.#bots.find(ids);
+  }
+
+  allPlacements(signal: AbortSignal): AsyncIterable<PlacementRecord> {
+    return guardedStream("read placements", this.#of<PlacementRecord>("placements").find({}, { sort: { _id: 1 }, batchSize: PLACEMENT_BATCH }), signal);
+  }
+
+  async *activePlacements(segments: readonly SegmentId[], signal: AbortSignal): AsyncGenerator<readonly PlacementRecord[]> {
+    const cursor = this.#of<PlacementRecord>("placements").find({ segment: { $in: [...segments] }, active: true }, { batchSize: PLACEMENT_BATCH });
+    let batch: PlacementRecord[] = [];
+    for await (const placement of guardedStream("read placements", cursor, signal)) {
+      batch.push(placement);
+      if (batch.length < PLACEMENT_BATCH) continue;
+      yield batch;
+      batch = [];
+    }
+    if (batch.length > 0) yield batch;
+  }
+
+  findPlacements(ids: readonly BotId[]): Promise<readonly PlacementRecord[]> {
+    return this.#all<PlacementRecord>("placements", { _id: { $in: [...ids] } });
+  }
+
+  findStatuses(ids: readonly BotId[]): Promise<readonly StatusRecord[]> {
+    return this.#all<StatusRecord>("status", { _id: { $in: [...ids] } });
+  }
+
+  activeSegments(): Promise<readonly SegmentId[]> {
+    return guarded("read active segments", () => this.#of("placements").distinct("segment", { active: true }) as Promise<SegmentId[]>);
+  }
+
+  segments(): Promise<readonly SegmentRecord[]> {
+    return this.#all<SegmentRecord>("segments", {});
+  }
+
+  ownedSegments(sid: SessionId): Promise<readonly SegmentRecord[]> {
+    return this.#all<SegmentRecord>("segments", { owner: sid });
+  }
+
+  workers(): Promise<readonly WorkerRecord[]> {
+    return this.#all<WorkerRecord>("workers", {});
+  }
+
+  async fleet(): Promise<FleetRecord | undefined> {
+    return (await this.#all<FleetRecord>("control", { _id: "fleet" }))[0];
+  }
+
+  async leaderTerm(): Promise<number | undefined> {
+    return (await this.#all<{ term: number }>("control", { _id: "leader" }))[0]?.term;
+  }
+
+  countInvalid(): Promise<number> {
+    return guarded("count invalid bots", () => this.#of("status").countDocuments({ state: "invalid" }));
+  }
+
+  async publishFleet(view: Readonly<Record<string, unknown>>): Promise<void> {
+    await guarded("publish the fleet", () => this.#of("fleet").replaceOne({ _id: "fleet" }, { ...view }, { upsert: true }));
+  }
+
+  async recordRun(run: RunRecord): Promise<void> {
+    const runs = this.#of<RunRecord>("runs");
+    await guarded("record a run", async () => {
+      const { _id, ...rest } = run;
+      await runs.replaceOne({ _id } as object, rest as object, { upsert: true });
+      const [oldest] = await runs.find({ bot: run.bot } as object, { sort: { ended: -1 }, skip: MAX_RUNS, limit: 1, projection: { ended: 1 } }).toArray();
+      if (oldest !== undefined) await runs.deleteMany({ bot: run.bot, ended: { $lte: oldest.ended } } as object);
+    });
+  }
+
+  #of<T = Keyed>(name: Collection | "runs" | "fleet") {
+    return this.#db.collection<T extends object ? T & Keyed : Keyed>(`runtime.${name}`);
+  }
+
+  #all<T extends object>(name: Collection, filter: object): Promise<T[]> {
+    return guarded(`read ${name}`, () => this.#db.collection(`runtime.${name}`).find<T>(filter).toArray());
+  }
+}
