@@ -106,8 +106,8 @@ async function watch({ isOnce, expected, child, log, port, seen }: Watch): Promi
     const differences = compareFleet(expected, now);
     if (isLive) process.stdout.write(`\x1b[H\x1b[2J${table}\n${await figures(port)}\nCtrl-C stops and removes everything\n`);
     else if (!isOnce && table !== last) console.log(`\n${table}${await figures(port)}`);
-    else if (isOnce && differences.length !== Number(last)) say(`waiting: ${differences.length} of the expectations are open`);
-    last = isOnce ? String(differences.length) : table;
+    if (isOnce && differences.length < open) say(`waiting: ${(open = differences.length)} differences from what is expected`);
+    last = table;
     if (isOnce && differences.length === 0) {
       console.log(`\n${table}\n${await figures(port)}\n`);
       say("the fleet is as expected");

@@ -41,7 +41,7 @@ export async function look(db: Db, dockerHost: string): Promise<Seen> {
 
 /** One line per difference; empty when the fleet is as expected. */
 export function compareFleet({ bots, runningContainers }: Expected, { statuses, running }: Seen): string[] {
-  const found = new Map(statuses.map((s) => [String(s._id), s]));
+  const found = new Map(statuses.map((s) => [nameOf(s), s]));
   const lines = Object.entries(bots).flatMap(([bot, want]) => {
     const status = found.get(bot);
     if (status === undefined) return [`${bot}: expected ${want.state}, found no status`];
@@ -67,12 +67,14 @@ export function compareFleet({ bots, runningContainers }: Expected, { statuses, 
 
 export function fleetTable({ statuses, running }: Seen, width: number | undefined): string {
   const rows = statuses.map((s) => [
-    String(s._id),
+    nameOf(s),
     s.state,
-    running.includes(String(s._id)) ? "up" : "-",
+    running.includes(nameOf(s)) ? "up" : "-",
     String(s.restarts),
     s.lastExit === null ? "-" : String(s.lastExit.code),
     s.message,
   ]);
   return renderTable(["BOT", "STATE", "CONTAINER", "RESTARTS", "LAST EXIT", "MESSAGE"], rows, width);
 }
+
+const nameOf = ({ _id }: StatusRecord): string => (typeof _id === "string" ? _id : _id.document);

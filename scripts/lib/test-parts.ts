@@ -17,7 +17,7 @@ export interface Parts {
   readonly faults: readonly Fault[];
   readonly stop: () => Promise<void>;
 }
-export interface Fault {
+interface Fault {
   readonly what: "Docker" | "MongoDB";
   readonly why: string;
 }
