@@ -95,7 +95,8 @@ type Watch = { isOnce: boolean; expected: Expected; child: ChildProcess; log: st
 async function watch({ isOnce, expected, child, log, port, seen }: Watch): Promise<number> {
   const isLive = process.stdout.isTTY && !isOnce;
   const limit = performance.now() + ONCE_LIMIT_MS;
-  for (let last = ""; ;) {
+  let open = Infinity;
+  for (let last = ""; ; ) {
     if (child.exitCode !== null || child.signalCode !== null) {
       console.error((await readFile(log, "utf8")).split("\n").slice(-15).join("\n"));
       say(`the runtime ended with ${child.exitCode ?? child.signalCode}`);

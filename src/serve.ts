@@ -166,7 +166,7 @@ class Runtime {
       stop.addEventListener("abort", () => void this.#drain(worker, kill).then(resolve, () => resolve(false)).finally(() => end.abort()), { once: true });
     });
     try {
-      await running;
+      await Promise.race([running, aborted(kill)]);
     } catch (error) {
       const lost = faultsOf(error).find((fault) => fault instanceof SessionLostError);
       if (lost === undefined) throw error;
@@ -176,7 +176,7 @@ class Runtime {
     }
     if (lockLost.aborted) throw lockLost.reason;
     if (kill.aborted) {
-      this.#log.warn("Ending at once: bots are left running, the next start takes them over");
+      this.#log.warn("Ending at once: bots that still run are taken over by the next start");
       return 1;
     }
     return (await drained) ? 0 : 1;
@@ -226,6 +226,10 @@ class Runtime {
     await this.#http?.close();
     for (const release of this.#closers.toReversed()) await release();
   }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 
 /** Every fault inside nested groups. */

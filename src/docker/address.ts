@@ -8,7 +8,8 @@ export type Address = { readonly socketPath: string } | { readonly host: string;
 /** Reads DOCKER_HOST: `unix:///path` or `tcp://host:port`; undefined is the usual socket.
  *  @throws {ConfigurationError} for anything else. TLS and ssh are not offered: put the Engine behind a socket. */
 export function parseDockerHost(dockerHost: string = DEFAULT_HOST): Address {
-  const fault = () => new ConfigurationError(`DOCKER_HOST: must be unix:///path or tcp://host:port, got "${dockerHost}": write ${DEFAULT_HOST}`);
+  const fault = () =>
+    new ConfigurationError(`DOCKER_HOST: must be unix:///path or tcp://host:port, got "${dockerHost}": write ${DEFAULT_HOST}`);
   const [, scheme, rest] = /^([a-z]+):\/\/(.+)$/.exec(dockerHost) ?? [];
   if (scheme === "unix" && rest?.startsWith("/")) return { socketPath: rest };
   if ((scheme !== "tcp" && scheme !== "http") || !URL.canParse(`http://${rest}`)) throw fault();

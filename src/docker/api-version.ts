@@ -11,10 +11,14 @@ export type VersionReply = { readonly Version: string; readonly ApiVersion: stri
  *  @throws {ConfigurationError} when there is none. */
 export function agreeVersion({ Version, ApiVersion, MinAPIVersion }: VersionReply): string {
   if (!isAtLeast(ApiVersion, OUR_MIN))
-    throw new ConfigurationError(`DOCKER_HOST: must lead to a Docker Engine with API ${OUR_MIN} or newer, got ${ApiVersion} (Docker ${Version}): upgrade Docker to 20.10 or newer`);
+    throw new ConfigurationError(
+      `DOCKER_HOST: must lead to a Docker Engine with API ${OUR_MIN} or newer, got ${ApiVersion} (Docker ${Version}): upgrade Docker to 20.10 or newer`,
+    );
   const version = isAtLeast(ApiVersion, OUR_MAX) ? OUR_MAX : ApiVersion;
   if (MinAPIVersion !== undefined && !isAtLeast(version, MinAPIVersion))
-    throw new ConfigurationError(`DOCKER_HOST: must lead to a Docker Engine that speaks API ${version}, got one from ${MinAPIVersion} on (Docker ${Version}): upgrade this runtime`);
+    throw new ConfigurationError(
+      `DOCKER_HOST: must lead to a Docker Engine that speaks API ${version}, got one from ${MinAPIVersion} on (Docker ${Version}): upgrade this runtime`,
+    );
   return version;
 }
 

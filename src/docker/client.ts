@@ -43,12 +43,21 @@ export class DockerClient {
     // Long requests get sockets of their own: in a shared pool a few of them would block every call.
     const streams = new Agent({ keepAlive: false, maxSockets: Infinity });
     // What is left out here the modem takes from the environment, and a host found there beats our socket.
-    const none = { socketPath: undefined, host: undefined, port: undefined, timeout: undefined, ca: undefined, cert: undefined, key: undefined };
-    const modem = (agent: Agent) => new Docker({ ...none, protocol: "http" as const, ...address, ...{ agent } }).modem;
+    const none = {
+      socketPath: undefined,
+      host: undefined,
+      port: undefined,
+      timeout: undefined,
+      ca: undefined,
+      cert: undefined,
+      key: undefined,
+    };
+    const options = { ...none, protocol: "http" as const, ...address };
+    const modem = (own: { agent: Agent }) => new Docker({ ...options, ...own }).modem; // dockerode's types forget the agent
     this.#clock = clock;
     this.#agents = [calls, streams];
-    this.#calls = modem(calls);
-    this.#streams = modem(streams);
+    this.#calls = modem({ agent: calls });
+    this.#streams = modem({ agent: streams });
   }
 
   /** Breaks off all that is under way. */
@@ -106,7 +115,8 @@ export class DockerClient {
       return await this.#exchange(modem, `/v${version}`, request, use);
     } catch (error) {
       // The daemon was replaced by an older or a much newer one: the next request asks again.
-      if (error instanceof EngineRefusedError && error.status === 400 && /client version .* is too/.test(error.message)) this.#version = undefined;
+      if (error instanceof EngineRefusedError && error.status === 400 && /client version .* is too/.test(error.message))
+        this.#version = undefined;
       throw error;
     }
   }
@@ -158,7 +168,12 @@ async function overdue(clock: Clock, what: string, limitMs: number, signal: Abor
   });
 }
 
-function dial(modem: Docker["modem"], prefix: string, { what, method, path, query = {}, body = {} }: Request, abortSignal: AbortSignal): Promise<IncomingMessage> {
+function dial(
+  modem: Docker["modem"],
+  prefix: string,
+  { what, method, path, query = {}, body = {} }: Request,
+  abortSignal: AbortSignal,
+): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const options = {
     // The modem cuts the last character off a path with `?` unless it has options, and takes options for the body
@@ -176,7 +191,10 @@ function dial(modem: Docker["modem"], prefix: string, { what, method, path, quer
       const body = reply as IncomingMessage;
       resolve(body.on("error", () => {}));
     } else if (error.statusCode === undefined) reject(error);
-    else reject(new EngineRefusedError(`Cannot ${what}: the Docker Engine answered ${error.statusCode}, ${said(error.message)}`, error.statusCode));
+    else
+      reject(
+        new EngineRefusedError(`Cannot ${what}: the Docker Engine answered ${error.statusCode}, ${said(error.message)}`, error.statusCode),
+      );
   });
   return promise;
 }

@@ -78,6 +78,10 @@ function environment({ bot, spec, segment, epoch }: StartOrder, json: string | u
 /** The id itself where it is a short host name already; else what is left of it, told apart by a hash. */
 function hostname(bot: BotId): string {
   if (/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(bot)) return bot;
-  const slug = bot.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-").slice(0, 40).replaceAll(/^-+|-+$/g, "");
+  const slug = bot
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, "-")
+    .slice(0, 40)
+    .replaceAll(/^-+|-+$/g, "");
   return `${slug || "bot"}-${createHash("sha256").update(bot).digest("hex").slice(0, 8)}`;
 }

@@ -61,7 +61,13 @@ export function createEngine({ dockerHost, stateDir, clock, random, network = "b
 
     async list() {
       const query = { all: 1, filters: { label: MANAGED_FILTER } };
-      const rows = await client.call<ContainerInfo[]>({ what: "list containers", method: "GET", path: "/containers/json", query, limitMs: BUSY_LIMIT_MS });
+      const rows = await client.call<ContainerInfo[]>({
+        what: "list containers",
+        method: "GET",
+        path: "/containers/json",
+        query,
+        limitMs: BUSY_LIMIT_MS,
+      });
       return rows.flatMap((row) => readListed(row) ?? []);
     },
 
@@ -80,7 +86,9 @@ export function createEngine({ dockerHost, stateDir, clock, random, network = "b
       const what = `create the container of bot "${bot}"`;
       const query = { name: containerName(bot) };
       try {
-        const made = await bridge.use(() => client.call<{ Id: string }>({ what, method: "POST", path: "/containers/create", query, body, limitMs: BUSY_LIMIT_MS }));
+        const made = await bridge.use(() =>
+          client.call<{ Id: string }>({ what, method: "POST", path: "/containers/create", query, body, limitMs: BUSY_LIMIT_MS }),
+        );
         return made.Id as ContainerId;
       } catch (error) {
         // Refused for a reason other than the name, nothing stands that could need the file; else it goes with what does.
@@ -92,7 +100,9 @@ export function createEngine({ dockerHost, stateDir, clock, random, network = "b
     async start(id) {
       try {
         // The Engine looks for the network only now, so this may find that somebody removed it.
-        await bridge.use(() => client.call({ what: `start container "${id}"`, method: "POST", path: `/containers/${id}/start`, limitMs: BUSY_LIMIT_MS }));
+        await bridge.use(() =>
+          client.call({ what: `start container "${id}"`, method: "POST", path: `/containers/${id}/start`, limitMs: BUSY_LIMIT_MS }),
+        );
       } catch (error) {
         if (!isRefusal(error, 304)) throw error;
       }
@@ -115,7 +125,9 @@ export function createEngine({ dockerHost, stateDir, clock, random, network = "b
       // A line has at least one byte, so this many lines hold all that is asked for.
       const query = { stdout: 1, stderr: 1, tail: maxBytes };
       const what = `read the log of container "${id}"`;
-      return client.stream({ what, method: "GET", path: `/containers/${id}/logs`, query, limitMs: LOG_LIMIT_MS }, (body) => readLogTail(body, maxBytes));
+      return client.stream({ what, method: "GET", path: `/containers/${id}/logs`, query, limitMs: LOG_LIMIT_MS }, (body) =>
+        readLogTail(body, maxBytes),
+      );
     },
 
     watch: (onHint, signal) => watchEvents(client, onHint, { clock, random, signal }),
@@ -124,7 +136,11 @@ export function createEngine({ dockerHost, stateDir, clock, random, network = "b
 
 async function look(client: DockerClient, nameOrId: string, whose: string): Promise<ContainerInspectInfo | undefined> {
   try {
-    return await client.call<ContainerInspectInfo>({ what: `inspect the container of "${whose}"`, method: "GET", path: `/containers/${nameOrId}/json` });
+    return await client.call<ContainerInspectInfo>({
+      what: `inspect the container of "${whose}"`,
+      method: "GET",
+      path: `/containers/${nameOrId}/json`,
+    });
   } catch (error) {
     if (isRefusal(error, 404)) return undefined;
     throw error;
@@ -135,7 +151,8 @@ async function look(client: DockerClient, nameOrId: string, whose: string): Prom
 async function untilGone(client: DockerClient, clock: Clock, id: ContainerId): Promise<void> {
   const began = clock.mono();
   while ((await look(client, id, id)) !== undefined) {
-    if (clock.mono() - began > REMOVAL_LIMIT_MS) throw new EngineUnreachableError(`Cannot remove container "${id}": a removal that began earlier does not end`);
+    if (clock.mono() - began > REMOVAL_LIMIT_MS)
+      throw new EngineUnreachableError(`Cannot remove container "${id}": a removal that began earlier does not end`);
     await clock.sleep(POLL_MS, NEVER);
   }
 }

@@ -17,12 +17,23 @@ export type WatchOptions = { readonly clock: Clock; readonly random: () => numbe
 
 /** Hints from the Engine's events until the signal aborts. After each (re)connect a hint without a bot says that events
  *  may have been missed. An Engine that is away never ends the watch: who must know of it asks it. */
-export async function watchEvents(client: DockerClient, onHint: (bot: BotId | undefined) => void, { clock, random, signal }: WatchOptions): Promise<void> {
+export async function watchEvents(
+  client: DockerClient,
+  onHint: (bot: BotId | undefined) => void,
+  { clock, random, signal }: WatchOptions,
+): Promise<void> {
   let since: string | undefined;
   for (let attempt = 0; !signal.aborted; attempt++) {
     const began = clock.mono();
     const filters = { type: ["container"], label: MANAGED_FILTER, event: ["die", "oom", "start", "destroy"] };
-    const request = { what: "watch events", method: "GET", path: "/events", query: { filters, ...(since && { since }) }, signal, limitMs: MAX_STREAM_MS } as const;
+    const request = {
+      what: "watch events",
+      method: "GET",
+      path: "/events",
+      query: { filters, ...(since && { since }) },
+      signal,
+      limitMs: MAX_STREAM_MS,
+    } as const;
     try {
       await client.stream(request, async (body) => {
         onHint(undefined);

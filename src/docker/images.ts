@@ -6,7 +6,8 @@ import { readJsonLines } from "./json-lines.ts";
 /** A pull without any progress for so long is given up, in ms. Source: docker.md, Images. */
 const STALL_MS = 120_000;
 /** How registries and the Engine word "no such image" and "not for you" once the status line has gone out as 200. */
-const PERMANENT = /manifest unknown|manifest for .* not found|no matching manifest|access denied|access to the resource is denied|repository does not exist|name unknown|unauthorized|status:? (?:code:? )?40[134]\b|invalid reference/i;
+const PERMANENT =
+  /manifest unknown|manifest for .* not found|no matching manifest|access denied|access to the resource is denied|repository does not exist|name unknown|unauthorized|status:? (?:code:? )?40[134]\b|invalid reference/i;
 
 type Progress = { readonly error?: string; readonly errorDetail?: { readonly code?: number; readonly message?: string } };
 
@@ -67,14 +68,16 @@ export class Images {
         for await (const { value } of readJsonLines(body)) {
           lastBeat = this.#clock.mono();
           const { error, errorDetail } = value as Progress;
-          if (error !== undefined || errorDetail !== undefined) throw unavailable(image, errorDetail?.message ?? error ?? "", errorDetail?.code);
+          if (error !== undefined || errorDetail !== undefined)
+            throw unavailable(image, errorDetail?.message ?? error ?? "", errorDetail?.code);
         }
       },
     );
     try {
       await Promise.race([read, this.#watchdog(image, () => lastBeat, over.signal)]);
     } catch (error) {
-      if (error instanceof EngineRefusedError) throw new ImageUnavailableError(error.message, isPermanent(error.message, error.status), { cause: error });
+      if (error instanceof EngineRefusedError)
+        throw new ImageUnavailableError(error.message, isPermanent(error.message, error.status), { cause: error });
       throw error;
     } finally {
       over.abort();

@@ -46,7 +46,12 @@ export function isManaged(labels: Labels | null | undefined): boolean {
 export function parseLabels(labels: Labels | null | undefined): Labelled | undefined {
   if (!labels || !isManaged(labels)) return undefined;
   const [bot, sid, spec, startedWhy] = [labels[BOT], labels[SESSION], labels[SPEC], labels[WHY]];
-  const [segment, epoch, graceSeconds, proto] = [whole(labels[SEGMENT]), whole(labels[EPOCH]), whole(labels[GRACE]), whole(labels[PROTOCOL])];
+  const [segment, epoch, graceSeconds, proto] = [
+    whole(labels[SEGMENT]),
+    whole(labels[EPOCH]),
+    whole(labels[GRACE]),
+    whole(labels[PROTOCOL]),
+  ];
   if (!bot || !sid || !spec || startedWhy === undefined) return undefined;
   if (segment === undefined || epoch === undefined || graceSeconds === undefined || proto === undefined) return undefined;
   return {

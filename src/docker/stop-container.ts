@@ -21,7 +21,9 @@ export async function stopContainer(client: DockerClient, clock: Clock, id: Cont
     // The request may have broken off early; the bot keeps its grace all the same.
     if (await hasEnded(client, clock, id, began + graceSeconds * 1_000)) return;
   }
-  await settled(() => client.call({ what: `kill container "${id}"`, method: "POST", path: `/containers/${id}/kill`, query: { signal: "KILL" } }));
+  await settled(() =>
+    client.call({ what: `kill container "${id}"`, method: "POST", path: `/containers/${id}/kill`, query: { signal: "KILL" } }),
+  );
   if (await hasEnded(client, clock, id, clock.mono() + STUCK_MS)) return;
   throw new EngineUnreachableError(`Cannot stop container "${id}": it is stuck, running ${STUCK_MS / 1_000} s after SIGKILL`);
 }
@@ -29,7 +31,13 @@ export async function stopContainer(client: DockerClient, clock: Clock, id: Cont
 /** SIGTERM, the grace, SIGKILL: all by the Engine, in one request. How far it came the next inspect tells. */
 async function stopGently(client: DockerClient, id: ContainerId, graceSeconds: number): Promise<void> {
   const limitMs = graceSeconds * 1_000 + STOP_SPARE_MS;
-  const request = { what: `stop container "${id}"`, method: "POST", path: `/containers/${id}/stop`, query: { t: graceSeconds }, limitMs } as const;
+  const request = {
+    what: `stop container "${id}"`,
+    method: "POST",
+    path: `/containers/${id}/stop`,
+    query: { t: graceSeconds },
+    limitMs,
+  } as const;
   try {
     await settled(() => client.callLong(request));
   } catch (error) {
@@ -58,7 +66,11 @@ async function settled(act: () => Promise<unknown>): Promise<void> {
 
 async function isRunning(client: DockerClient, id: ContainerId): Promise<boolean> {
   try {
-    const { State } = await client.call<ContainerInspectInfo>({ what: `inspect container "${id}"`, method: "GET", path: `/containers/${id}/json` });
+    const { State } = await client.call<ContainerInspectInfo>({
+      what: `inspect container "${id}"`,
+      method: "GET",
+      path: `/containers/${id}/json`,
+    });
     return State.Running;
   } catch (error) {
     if (error instanceof EngineRefusedError && error.status === 404) return false;

@@ -1,7 +1,7 @@
 import { MongoClient, type MongoClientOptions, MongoParseError } from "mongodb";
 import { ConfigurationError } from "../core/errors.ts";
 import type { ChangeFeed } from "../core/ledger.ts";
-import { guarded } from "./errors.ts";
+import { CALL_LIMIT_MS, guarded } from "./errors.ts";
 import { type FeedOptions, MongoFeed } from "./feed.ts";
 import { MongoStore } from "./store.ts";
 
@@ -13,16 +13,15 @@ export type MongoOptions = {
   readonly tls?: { readonly caFile?: string | undefined; readonly certFile?: string | undefined };
 };
 
-/** No call waits longer, in ms: the driver's own default is for ever. */
-const CALL_LIMIT_MS = 10_000;
-
 /** A client whose every call ends in time; writes are acknowledged by a majority, reads come from the primary.
  *  @throws {ConfigurationError} for a URI that no driver can use */
 export function createClient({ uri, tls }: MongoOptions): MongoClient {
   const options: MongoClientOptions = {
-    timeoutMS: CALL_LIMIT_MS,
     serverSelectionTimeoutMS: CALL_LIMIT_MS,
     connectTimeoutMS: CALL_LIMIT_MS,
+    // Silence on a socket: ends what a stopped server keeps waiting. Change streams answer every 2 s, so they live on.
+    socketTimeoutMS: CALL_LIMIT_MS,
+    waitQueueTimeoutMS: CALL_LIMIT_MS,
     writeConcern: { w: "majority" },
     readPreference: "primary",
     retryWrites: true,

@@ -32,12 +32,21 @@ export function asStoreError(error: unknown, what: string): unknown {
   return passes ? new StoreUnreachableError(`Cannot reach MongoDB to ${what}`, { cause: error }) : error;
 }
 
-/** Runs one call; see `asStoreError`. */
+/** No call waits longer, in ms. The driver has no such limit of its own (timeoutMS does nothing since 7.9). */
+export const CALL_LIMIT_MS = 10_000;
+
+/** Runs one call; see `asStoreError`. A call over its limit counts as unanswered: it may still land. */
 export async function guarded<T>(what: string, act: () => Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new StoreUnreachableError(`Cannot ${what}: MongoDB did not answer within ${CALL_LIMIT_MS} ms`)), CALL_LIMIT_MS);
+  });
   try {
-    return await act();
+    return await Promise.race([act(), limit]);
   } catch (error) {
     throw asStoreError(error, what);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -20,6 +20,8 @@ export type FeedOptions = {
 
 /** Ids are gathered this long, and at most so many, before a hint is given. */
 const GATHER_MS = 50;
+/** A quiet stream is answered this often: well below the socket's time limit. */
+const STREAM_WAIT_MS = 2_000;
 const MAX_IDS = 1_000;
 
 /** Hints from change streams; where the server has none, the same hints by the clock alone. */
@@ -61,7 +63,7 @@ export class MongoFeed implements ChangeFeed {
   /** One stream until it breaks or is closed. @throws what broke it */
   async #stream(what: Watched, onHint: (hint: Hint) => void, signal: AbortSignal, onOpen: () => void): Promise<void> {
     const { clock, resyncMs, onMode } = this.#options;
-    const stream = this.#db.collection(this.#collections[what]).watch([{ $project: { _id: 1, operationType: 1, documentKey: 1 } }], { timeoutMS: 0, maxAwaitTimeMS: 2_000 });
+    const stream = this.#db.collection(this.#collections[what]).watch([{ $project: { _id: 1, operationType: 1, documentKey: 1 } }], { maxAwaitTimeMS: STREAM_WAIT_MS });
     const gathered = new Gathered();
     const fresh = new Bell();
     const end = new AbortController();

@@ -37,7 +37,6 @@ export async function lockStateDir(path: string): Promise<ProcessLock> {
     throw new ConfigurationError(`Cannot start a second runtime on STATE_DIR "${path}": another process holds its lock. Stop that process, or set STATE_DIR to another directory`);
   if (first !== "held") throw new ConfigurationError(`Cannot lock STATE_DIR "${path}" with flock(1): install util-linux`);
   void ended.then(() => lost.abort(new Error("Cannot go on: the lock on STATE_DIR was lost")));
-  child.unref();
   return {
     lost: lost.signal,
     release: async () => {

@@ -80,7 +80,8 @@ export class Reports {
 
   /** The last word on a bot, written before anything is concluded from it. @throws {StoreUnreachableError} */
   async settled(want: Want, memory: BotMemory, state: "completed" | "failed" | "stopped" | "invalid"): Promise<void> {
-    const message = state === "invalid" ? want.faults.join("; ") : want.desired.want === "stop" ? want.desired.why : "";
+    const told = want.desired.want === "stop" ? want.desired.why : (this.#last.get(want.bot)?.message ?? "");
+    const message = state === "invalid" ? want.faults.join("; ") : told;
     this.#put(want, memory, state, message);
     const report = this.#pending.get(want.bot);
     if (report !== undefined) await this.#write(report);

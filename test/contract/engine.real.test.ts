@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import Docker from "dockerode";
-import { EngineRefusedError, EngineUnreachableError, ImageUnavailableError } from "../../src/core/errors.ts";
+import { EngineUnreachableError, ImageUnavailableError } from "../../src/core/errors.ts";
 import { containerName } from "../../src/core/ids.ts";
 import { createEngine } from "../../src/docker/engine.ts";
 import { systemClock } from "../../src/process/clock.ts";
@@ -22,7 +22,6 @@ const sockets = (): number => process.getActiveResourcesInfo().filter((kind) => 
   this.timeout(60_000);
   /** A second way to the same daemon: it sees what the first one did, and plays the stranger. */
   const bare = new Docker();
-  const stateDirs: string[] = [];
   let stateDir: string;
   let engine: ReturnType<typeof createEngine>;
   let held: number;
@@ -30,17 +29,20 @@ const sockets = (): number => process.getActiveResourcesInfo().filter((kind) => 
   before(async () => {
     held = sockets();
     stateDir = await mkdtemp(join(tmpdir(), "engine-contract-"));
-    stateDirs.push(stateDir);
     engine = createEngine({ dockerHost, stateDir, clock: systemClock, random: Math.random, network: NETWORK });
   });
 
   after(async () => {
-    await sweep(engine);
-    const strangers = await bare.listContainers({ all: true, filters: { label: [STRANGER] } });
-    await Promise.all(strangers.map(({ Id }) => bare.getContainer(Id).remove({ force: true, v: true })));
-    await bare.getNetwork(NETWORK).remove();
-    engine.close();
-    for (const dir of stateDirs) await rm(dir, { recursive: true, force: true });
+    try {
+      await sweep(engine);
+      const strangers = await bare.listContainers({ all: true, filters: { label: [STRANGER] } });
+      await Promise.all(strangers.map(({ Id }) => bare.getContainer(Id).remove({ force: true, v: true })));
+      const networks = await bare.listNetworks({ filters: { name: [NETWORK] } });
+      await Promise.all(networks.map(({ Id }) => bare.getNetwork(Id).remove()));
+    } finally {
+      engine.close();
+      await rm(stateDir, { recursive: true, force: true });
+    }
     await eventually("all sockets closed", async () => (sockets() <= held ? true : undefined));
   });
 
@@ -58,12 +60,57 @@ const sockets = (): number => process.getActiveResourcesInfo().filter((kind) => 
   };
 
   it("hardens what it makes", async () => {
-    const id = await run("hard", "exec sleep 600", { resources: { memoryBytes: 64 << 20, pids: 32, nanoCpus: 5e8 }, security: { readOnlyRootFilesystem: true, user: "1000:1000", capabilities: ["CHOWN"] } });
+    const id = await run("hard", "exec sleep 600", {
+      resources: { memoryBytes: 64 << 20, pids: 32, nanoCpus: 5e8 },
+      security: { readOnlyRootFilesystem: true, user: "1000:1000", capabilities: ["CHOWN"] },
+    });
     const { Config, HostConfig, NetworkSettings } = await bare.getContainer(id).inspect();
-    const { CapDrop, CapAdd, SecurityOpt, Init, PidsLimit, Memory, NanoCpus, OomScoreAdj, ReadonlyRootfs, Privileged, IpcMode, ShmSize, RestartPolicy, AutoRemove, NetworkMode, LogConfig } = HostConfig;
-    expect({ CapDrop, SecurityOpt, Init, PidsLimit, Memory, NanoCpus, OomScoreAdj, ReadonlyRootfs, Privileged, IpcMode, ShmSize, AutoRemove, NetworkMode }).to.deep.equal({
-      CapDrop: ["ALL"], SecurityOpt: ["no-new-privileges"], Init: true, PidsLimit: 32, Memory: 64 << 20, NanoCpus: 5e8, OomScoreAdj: 500,
-      ReadonlyRootfs: true, Privileged: false, IpcMode: "private", ShmSize: 16 << 20, AutoRemove: false, NetworkMode: NETWORK,
+    const {
+      CapDrop,
+      CapAdd,
+      SecurityOpt,
+      Init,
+      PidsLimit,
+      Memory,
+      NanoCpus,
+      OomScoreAdj,
+      ReadonlyRootfs,
+      Privileged,
+      IpcMode,
+      ShmSize,
+      RestartPolicy,
+      AutoRemove,
+      NetworkMode,
+      LogConfig,
+    } = HostConfig;
+    expect({
+      CapDrop,
+      SecurityOpt,
+      Init,
+      PidsLimit,
+      Memory,
+      NanoCpus,
+      OomScoreAdj,
+      ReadonlyRootfs,
+      Privileged,
+      IpcMode,
+      ShmSize,
+      AutoRemove,
+      NetworkMode,
+    }).to.deep.equal({
+      CapDrop: ["ALL"],
+      SecurityOpt: ["no-new-privileges"],
+      Init: true,
+      PidsLimit: 32,
+      Memory: 64 << 20,
+      NanoCpus: 5e8,
+      OomScoreAdj: 500,
+      ReadonlyRootfs: true,
+      Privileged: false,
+      IpcMode: "private",
+      ShmSize: 16 << 20,
+      AutoRemove: false,
+      NetworkMode: NETWORK,
     });
     expect(CapAdd).to.have.lengthOf(1);
     expect([RestartPolicy?.Name, LogConfig?.Type, Config.User]).to.deep.equal(["no", "local", "1000:1000"]);
@@ -73,7 +120,11 @@ const sockets = (): number => process.getActiveResourcesInfo().filter((kind) => 
   for (const { why, script, gives } of [
     { why: "no capabilities but those asked for", script: "grep CapBnd /proc/self/status", gives: "CapBnd:\t0000000000000001\n" },
     { why: "no new privileges", script: "grep NoNewPrivs /proc/self/status", gives: "NoNewPrivs:\t1\n" },
-    { why: "nothing in /tmp can be run", script: "printf '#!/bin/sh\\necho ran' >/tmp/x; chmod +x /tmp/x; /tmp/x 2>/dev/null || echo refused", gives: "refused\n" },
+    {
+      why: "nothing in /tmp can be run",
+      script: "printf '#!/bin/sh\\necho ran' >/tmp/x; chmod +x /tmp/x; /tmp/x 2>/dev/null || echo refused",
+      gives: "refused\n",
+    },
     { why: "few files, no core", script: "ulimit -n; ulimit -c", gives: "4096\n0\n" },
     { why: "an init as process 1", script: "ps | grep -c '^ *1 .*init'", gives: "1\n" },
     { why: "its name as host name", script: "hostname", gives: "inside\n" },
@@ -86,9 +137,14 @@ const sockets = (): number => process.getActiveResourcesInfo().filter((kind) => 
   }
 
   it("hands the config over as a read-only file, for any user, and removes it with the container", async () => {
-    const script = 'cat /etc/bot/config.json; echo; echo x 2>/dev/null >/etc/bot/config.json || echo refused; echo "$BOT_CONFIG"; echo "$BOT_ID $BOT_SEGMENT $BOT_EPOCH $OWN"';
+    const script =
+      'cat /etc/bot/config.json; echo; echo x 2>/dev/null >/etc/bot/config.json || echo refused; echo "$BOT_CONFIG"; echo "$BOT_ID $BOT_SEGMENT $BOT_EPOCH $OWN"';
     for (const user of ["0:0", "4711:4711"]) {
-      const id = await run("konfig-ü", script, { config: { text: "ü \n '" }, env: { OWN: "mine" }, security: { readOnlyRootFilesystem: false, user, capabilities: [] } });
+      const id = await run("konfig-ü", script, {
+        config: { text: "ü \n '" },
+        env: { OWN: "mine" },
+        security: { readOnlyRootFilesystem: false, user, capabilities: [] },
+      });
       const container = await exited(engine, "konfig-ü");
       const json = String.raw`{"text":"ü \n '"}`;
       expect(await engine.logTail(id, 1_000)).to.equal(`${json}\nrefused\n${json}\nkonfig-ü 3 1700000000 mine\n`);
@@ -111,11 +167,12 @@ const sockets = (): number => process.getActiveResourcesInfo().filter((kind) => 
     expect(await readdir(join(stateDir, "configs"))).to.deep.equal([]);
   });
 
-  it("refuses a program that does not exist, and says which", async () => {
-    const id = await engine.create({ ...order("lost", ""), spec: { ...order("lost", "").spec, command: ["/no/such/program"] } });
-    const error = await rejection(engine.start(id));
-    expect(error).to.be.instanceOf(EngineRefusedError);
-    expect((error as Error).message).to.contain("/no/such/program");
+  it("ends a run whose program does not exist, and its log says which", async () => {
+    const made = order("lost", "");
+    const id = await engine.create({ ...made, spec: { ...made.spec, command: ["/no/such/program"] } });
+    await engine.start(id); // the init process does start
+    expect((await exited(engine, "lost")).exit?.code).to.equal(127);
+    expect(await engine.logTail(id, 1_000)).to.contain("/no/such/program");
   });
 
   it("keeps bots from reaching each other", async () => {
@@ -123,9 +180,11 @@ const sockets = (): number => process.getActiveResourcesInfo().filter((kind) => 
     const { NetworkSettings } = await bare.getContainer(server).inspect();
     const address = NetworkSettings.Networks[NETWORK]?.IPAddress ?? "";
     // The server reaches itself, so a silence is the wall and not a server that is not there.
-    const itself = await bare.getContainer(server).exec({ Cmd: ["sh", "-c", `until nc -w 1 ${address} 9000 </dev/null; do sleep 0.1; done`], AttachStdout: true });
+    const itself = await bare
+      .getContainer(server)
+      .exec({ Cmd: ["sh", "-c", `until nc -w 1 ${address} 9000 </dev/null; do sleep 0.1; done`], AttachStdout: true });
     const stream = await itself.start({});
-    expect(String((await stream.toArray()).join(""))).to.contain("hello");
+    expect((await stream.toArray()).join("")).to.contain("hello");
     const client = await run("client", `nc -w 2 ${address} 9000 </dev/null || echo silence`);
     await exited(engine, "client");
     expect(await engine.logTail(client, 1_000)).to.contain("silence");
@@ -140,7 +199,7 @@ const sockets = (): number => process.getActiveResourcesInfo().filter((kind) => 
     await sweep(engine);
     await bare.getNetwork(NETWORK).remove();
     await run("netless", "exec sleep 600");
-    const { Options, Labels } = (await bare.getNetwork(NETWORK).inspect()) as Docker.NetworkInspectInfo;
+    const { Options, Labels } = await bare.getNetwork(NETWORK).inspect();
     expect([Options?.["com.docker.network.bridge.enable_icc"], Labels?.["botrunner.managed"]]).to.deep.equal(["false", "1"]);
   });
 

@@ -28,7 +28,8 @@ const PROGRAMS: Readonly<Record<ProgramName, { readonly script: string; readonly
   },
 };
 
-export const fakeProgramOf = ({ spec }: StartOrder): Program => Object.values(PROGRAMS).find(({ script }) => script === spec.command?.[2])?.fake ?? {};
+export const fakeProgramOf = ({ spec }: StartOrder): Program =>
+  Object.values(PROGRAMS).find(({ script }) => script === spec.command?.[2])?.fake ?? {};
 
 /** One run of the suite: its orders carry a session id of their own, so that it removes what it made and no more. */
 const SID = sid(`contract-${process.pid}`);
@@ -44,13 +45,15 @@ export const order = (id: string, script: string, over: Partial<BotSpec> = {}): 
 
 /** Looks again until `look` gives something. @throws what it last gave, after `limitMs`. */
 export async function eventually<T>(what: string, look: () => Promise<T | undefined>, limitMs = 10_000): Promise<T> {
-  for (const deadline = performance.now() + limitMs; ; ) {
+  for (const deadline = performance.now() + limitMs; ;) {
     const seen = await look();
     if (seen !== undefined) return seen;
     if (performance.now() > deadline) throw new Error(`Cannot see ${what} within ${limitMs} ms`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
+
+const sees = (what: string, test: () => boolean): Promise<true> => eventually(what, async () => (test() ? true : undefined));
 
 export function ours(actual: Actual): Container {
   if (actual.kind !== "ours") throw new Error(`expected a container of ours, got ${actual.kind}`);
@@ -171,7 +174,8 @@ export function engineContract(subject: () => Subject): void {
     it(`stops for sure: ${why}`, async () => {
       const id = await run("stopped", program);
       // A shell that has not set its trap yet would still obey.
-      if (program === "deaf") await eventually("its trap", async () => ((await engine().logTail(id, 100)) === "ready\n" ? true : undefined));
+      if (program === "deaf")
+        await eventually("its trap", async () => ((await engine().logTail(id, 100)) === "ready\n" ? true : undefined));
       const began = performance.now();
       await engine().stop(id, grace);
       expect(performance.now() - began).to.be.within(leastMs, 8_000);
@@ -233,7 +237,6 @@ export function engineContract(subject: () => Subject): void {
     const hints: (BotId | undefined)[] = [];
     const over = new AbortController();
     const watching = engine().watch((hint) => hints.push(hint), over.signal);
-    const sees = (what: string, test: () => boolean) => eventually(what, async () => (test() ? true : undefined));
     await sees("the first hint", () => hints.length === 1);
     expect(hints).to.deep.equal([undefined]);
     await run("seen", "crash");

@@ -58,10 +58,13 @@ describe("system: one runtime on a real engine and a real MongoDB server", funct
     await runtime.bots.insertOne(aBot("reader", { command: sh("cat /etc/bot/config.json; echo; env; echo x >> /etc/bot/config.json; sleep 60"), config: { a: [1, 2] } }));
     await runtime.start();
     const status = await runtime.until("reader", "running");
-    const log = await eventually("it has spoken", async () => {
-      const { stdout } = await runtime.cli(["bots", "logs", "reader"]);
-      return stdout.includes("BOT_ID") && stdout.includes("ead-only") ? stdout : undefined;
-    });
+    let seen = "";
+    const hasSpoken = async (): Promise<string | undefined> => {
+      const { stdout, stderr } = await runtime.cli(["bots", "logs", "reader"]);
+      seen = stdout + stderr;
+      return stdout.includes("BOT_ID") && /read-only|denied/i.test(stdout) ? stdout : undefined;
+    };
+    const log = await eventually("it has spoken", hasSpoken, 20_000, async () => seen);
     expect(log).to.include('{"a":[1,2]}').and.to.include("BOT_ID=reader").and.to.include(`BOT_EPOCH=${status.epoch}`).and.to.include('BOT_CONFIG={"a":[1,2]}');
     const { HostConfig } = await runtime.docker.getContainer(status.container as string).inspect();
     expect(HostConfig).to.deep.include({ CapDrop: ["ALL"], RestartPolicy: { Name: "no", MaximumRetryCount: 0 }, Privileged: false, Memory: 32 * 1024 * 1024, NetworkMode: "botrunner" });
