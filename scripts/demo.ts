@@ -96,7 +96,7 @@ async function watch({ isOnce, expected, child, log, port, seen }: Watch): Promi
   const isLive = process.stdout.isTTY && !isOnce;
   const limit = performance.now() + ONCE_LIMIT_MS;
   let open = Infinity;
-  for (let last = ""; ; ) {
+  for (let last = ""; ;) {
     if (child.exitCode !== null || child.signalCode !== null) {
       console.error((await readFile(log, "utf8")).split("\n").slice(-15).join("\n"));
       say(`the runtime ended with ${child.exitCode ?? child.signalCode}`);

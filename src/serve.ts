@@ -84,7 +84,12 @@ class Runtime {
   async run(lockLost: AbortSignal): Promise<number> {
     const config = this.#config;
     const { stop, kill } = this.#signals;
-    this.#log.info("Starting runtime", { version: this.#version, coordination: config.coordination, pod: config.podName, namespace: config.namespace });
+    this.#log.info("Starting runtime", {
+      version: this.#version,
+      coordination: config.coordination,
+      pod: config.podName,
+      namespace: config.namespace,
+    });
     this.#log.info("autoscaler: off, one process has nothing to scale", { coordination: config.coordination });
     this.#http = await this.#listen();
     this.#log.info("Listening", { port: this.#http.port });
@@ -99,7 +104,8 @@ class Runtime {
         tls: { caFile: config.mongoTlsCaFile, certFile: config.mongoTlsCertFile },
         clock: this.#clock,
         random: this.#random,
-        onMode: (mode, why) => this.#log.info(mode === "stream" ? "Watching changes by change streams" : "Watching changes by polling: slower", { why }),
+        onMode: (mode, why) =>
+          this.#log.info(mode === "stream" ? "Watching changes by change streams" : "Watching changes by polling: slower", { why }),
       }),
     );
     this.#closers.push(() => mongo.close());
@@ -132,7 +138,13 @@ class Runtime {
 
     const readBot = createBotReader({ maxStopGraceSeconds: config.maxStopGraceSeconds });
     const checkIntervalMs = config.scaleCheckIntervalSeconds * 1_000;
-    const admission = new Admission({ store: mongo.store, read: readBot, maxSegment: config.maxSegment, clock: this.#clock, bus: this.#leaderBus });
+    const admission = new Admission({
+      store: mongo.store,
+      read: readBot,
+      maxSegment: config.maxSegment,
+      clock: this.#clock,
+      bus: this.#leaderBus,
+    });
     const leader = new Leader({
       store: mongo.store,
       feed: mongo.feed,
@@ -163,7 +175,14 @@ class Runtime {
     setMaxListeners(100, end.signal);
     const running = runGroup([(s) => worker.run(s), (s) => leader.run(s)], AbortSignal.any([end.signal, kill, lockLost]));
     const drained = new Promise<boolean>((resolve) => {
-      stop.addEventListener("abort", () => void this.#drain(worker, kill).then(resolve, () => resolve(false)).finally(() => end.abort()), { once: true });
+      stop.addEventListener(
+        "abort",
+        () =>
+          void this.#drain(worker, kill)
+            .then(resolve, () => resolve(false))
+            .finally(() => end.abort()),
+        { once: true },
+      );
     });
     try {
       await Promise.race([running, aborted(kill)]);
@@ -218,7 +237,10 @@ class Runtime {
       maxFiguresAgeMs: 3 * this.#config.scaleCheckIntervalSeconds * 1_000,
     });
     return listen(app, this.#config.httpPort).catch((cause: unknown) => {
-      throw new ConfigurationError(`HTTP_PORT: cannot listen on ${this.#config.httpPort}: free the port, or set HTTP_PORT to another (0 takes any)`, { cause });
+      throw new ConfigurationError(
+        `HTTP_PORT: cannot listen on ${this.#config.httpPort}: free the port, or set HTTP_PORT to another (0 takes any)`,
+        { cause },
+      );
     });
   }
 

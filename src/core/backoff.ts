@@ -1,5 +1,5 @@
 /** First wait of a crashed bot. Source: issue of the walking skeleton; docker.md "Start storms". */
-export const CRASH_FIRST_MS = 1_000;
+const CRASH_FIRST_MS = 1_000;
 /** Longest wait of a crashed bot. */
 export const CRASH_MAX_MS = 300_000;
 /** A run of at least this long forgets earlier crashes. */

@@ -65,4 +65,14 @@ export type Exit = {
 
 export type BotState = "pending" | "starting" | "running" | "backoff" | "stopping" | "stopped" | "completed" | "failed" | "invalid";
 
-export const BOT_STATES: readonly BotState[] = ["pending", "starting", "running", "backoff", "stopping", "stopped", "completed", "failed", "invalid"];
+export const BOT_STATES: readonly BotState[] = [
+  "pending",
+  "starting",
+  "running",
+  "backoff",
+  "stopping",
+  "stopped",
+  "completed",
+  "failed",
+  "invalid",
+];

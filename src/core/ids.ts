@@ -35,8 +35,12 @@ export function botIdOf(raw: RawId): IdVerdict {
     case "string":
       if (raw.value === "") return { ok: false, reason: "_id: must not be empty: insert the bot again under a name" };
       if (raw.value.length > MAX_BOT_ID_LENGTH)
-        return { ok: false, reason: `_id: must have at most ${MAX_BOT_ID_LENGTH} characters, got ${raw.value.length}: insert the bot again under a shorter name` };
-      if (!raw.value.isWellFormed()) return { ok: false, reason: "_id: must be well-formed Unicode: insert the bot again under a plain name" };
+        return {
+          ok: false,
+          reason: `_id: must have at most ${MAX_BOT_ID_LENGTH} characters, got ${raw.value.length}: insert the bot again under a shorter name`,
+        };
+      if (!raw.value.isWellFormed())
+        return { ok: false, reason: "_id: must be well-formed Unicode: insert the bot again under a plain name" };
       return { ok: true, id: raw.value as BotId };
   }
 }

@@ -6,7 +6,10 @@ export interface Ledger {
    *  @throws {StoreUnreachableError} when the outcome is unknown: it may have landed. */
   apply(operation: Operation): Promise<Outcome>;
   /** @throws {StoreUnreachableError} when the outcome is unknown: it may have landed. */
-  insert(collection: Collection, record: { readonly _id: string | number } & Readonly<Record<string, unknown>>): Promise<"inserted" | "exists">;
+  insert(
+    collection: Collection,
+    record: { readonly _id: string | number } & Readonly<Record<string, unknown>>,
+  ): Promise<"inserted" | "exists">;
 }
 
 /** Something may have changed: look again. A hint never carries the new state, so a lost, late or repeated one does no harm. */

@@ -24,12 +24,13 @@ export async function* mergeSorted<T>(streams: readonly AsyncIterable<T>[], idOf
         const source = sources[i];
         if (!mine || source === undefined) continue;
         const next = await source.next();
-        if (next.done !== true && compareIds(idOf(next.value), id) <= 0) throw new RangeError(`Cannot merge streams that are not sorted: "${idOf(next.value)}" came after "${id}"`);
+        if (next.done !== true && compareIds(idOf(next.value), id) <= 0)
+          throw new RangeError(`Cannot merge streams that are not sorted: "${idOf(next.value)}" came after "${id}"`);
         heads[i] = next;
       }
       yield { id, parts };
     }
   } finally {
-    await Promise.allSettled(sources.map((s) => s.return?.()));
+    await Promise.allSettled(sources.map(async (s) => s.return?.()));
   }
 }

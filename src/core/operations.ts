@@ -5,10 +5,15 @@ import type { FleetRecord, StatusRecord } from "./records.ts";
  *  its query that a simulation applies to a plain object, so that what is proven is what runs. */
 
 export type Collection = "control" | "placements" | "segments" | "workers" | "status";
-export type Scalar = string | number | boolean | null;
+type Scalar = string | number | boolean | null;
 /** A document id; `{document}` marks one whose `_id` cannot name a bot. */
 export type RecordId = string | number | { readonly document: string };
-export type Test = { readonly is: Scalar } | { readonly isNot: Scalar } | { readonly in: readonly Scalar[] } | { readonly atMost: number } | { readonly below: number };
+export type Test =
+  | { readonly is: Scalar }
+  | { readonly isNot: Scalar }
+  | { readonly in: readonly Scalar[] }
+  | { readonly atMost: number }
+  | { readonly below: number };
 /** Every field of one alternative must pass. */
 export type Alternative = Readonly<Record<string, Test>>;
 

@@ -1,5 +1,5 @@
 import type { Server } from "node:http";
-import Router from "@koa/router";
+import { Router } from "@koa/router";
 import Koa from "koa";
 import type { Figures } from "../core/figures.ts";
 

@@ -1,5 +1,6 @@
+import type { BotReader } from "../document/pick-reading.ts";
 import { planAdmission, type AdmissionStep } from "../core/admission.ts";
-import type { BotReading, FoundDocument } from "../core/bot.ts";
+import type { FoundDocument } from "../core/bot.ts";
 import type { Clock } from "../core/clock.ts";
 import { assertNever } from "../core/errors.ts";
 import { botIdOf, type BotId } from "../core/ids.ts";
@@ -10,17 +11,17 @@ import { segmentOf } from "../core/segment.ts";
 import type { LeaderBus } from "./events.ts";
 import type { LeaderStore } from "./ports.ts";
 
-export type ReadBot = (found: FoundDocument, twin?: boolean) => BotReading;
-
 export type AdmissionOptions = {
   readonly store: LeaderStore;
-  readonly read: ReadBot;
+  readonly read: BotReader;
   readonly maxSegment: number;
   readonly clock: Clock;
   readonly bus: LeaderBus;
 };
 
-type Item = { readonly kind: "found"; readonly id: string; readonly found: FoundDocument } | { readonly kind: "placement"; readonly id: string; readonly placement: PlacementRecord };
+type Item =
+  | { readonly kind: "found"; readonly id: string; readonly found: FoundDocument }
+  | { readonly kind: "placement"; readonly id: string; readonly placement: PlacementRecord };
 
 /** Keeps `runtime.placements` in step with the user's collection. Everything it does follows from comparing the two,
  *  for all bots (`merge`) or for some (`look`): events only say which ones to compare. */
@@ -57,12 +58,17 @@ export class Admission {
   /** Compares these bots. Returns the number of steps taken. @throws {StoreUnreachableError} */
   async look(ids: readonly BotId[]): Promise<number> {
     const { store } = this.#options;
-    const found = Map.groupBy(await store.findBots(ids), (f) => (f.raw.kind === "string" ? f.raw.value : f.raw.kind === "objectId" ? f.raw.hex : ""));
+    const found = Map.groupBy(await store.findBots(ids), (f) =>
+      f.raw.kind === "string" ? f.raw.value : f.raw.kind === "objectId" ? f.raw.hex : "",
+    );
     const placements = new Map((await store.findPlacements(ids)).map((p) => [p._id, p]));
     let steps = 0;
     for (const id of ids) {
       const mine = found.get(id) ?? [];
-      steps += mine.length > 0 ? await this.#decide(mine, placements.get(id)) : await this.#apply(planAdmission(id, undefined, placements.get(id)));
+      steps +=
+        mine.length > 0
+          ? await this.#decide(mine, placements.get(id))
+          : await this.#apply(planAdmission(id, undefined, placements.get(id)));
     }
     return steps;
   }

@@ -46,7 +46,9 @@ export class Leader {
 
   /** The last figures and their age in ms; none before the first full observation. */
   latest(): { readonly figures: Figures; readonly ageMs: number } | undefined {
-    return this.#figures === undefined ? undefined : { figures: this.#figures.figures, ageMs: this.#options.clock.mono() - this.#figures.atMs };
+    return this.#figures === undefined
+      ? undefined
+      : { figures: this.#figures.figures, ageMs: this.#options.clock.mono() - this.#figures.atMs };
   }
 
   /** Leads until the signal aborts. */

@@ -28,7 +28,8 @@ export class BotSource {
 
   async *byOther(signal: AbortSignal): AsyncGenerator<FoundDocument> {
     const filter = { $nor: [{ _id: { $type: "string" } }, { _id: { $type: "objectId" } }] };
-    for await (const document of guardedStream("read bots", this.#bots.find(filter as object, { batchSize: BATCH }), signal)) yield found(document);
+    for await (const document of guardedStream("read bots", this.#bots.find(filter as object, { batchSize: BATCH }), signal))
+      yield found(document);
   }
 
   /** A bot id of 24 hex digits may be an ObjectId's: both are asked for. */
@@ -38,7 +39,12 @@ export class BotSource {
   }
 
   async *#sorted(type: "string" | "objectId", signal: AbortSignal): AsyncGenerator<FoundDocument> {
-    const cursor = this.#bots.find({ _id: { $type: type } } as object, { sort: { _id: 1 }, collation: BYTES, batchSize: BATCH, allowDiskUse: true });
+    const cursor = this.#bots.find({ _id: { $type: type } } as object, {
+      sort: { _id: 1 },
+      collation: BYTES,
+      batchSize: BATCH,
+      allowDiskUse: true,
+    });
     for await (const document of guardedStream("read bots", cursor, signal)) yield found(document);
   }
 }

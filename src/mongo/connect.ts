@@ -35,7 +35,8 @@ export function createClient({ uri, tls }: MongoOptions): MongoClient {
     return new MongoClient(uri, options);
   } catch (cause) {
     // The driver's text may quote the URI with its password; ours does not.
-    if (cause instanceof MongoParseError || cause instanceof Error) throw new ConfigurationError("MONGO_URI: is not a connection string that the MongoDB driver takes: correct its hosts and options");
+    if (cause instanceof MongoParseError || cause instanceof Error)
+      throw new ConfigurationError("MONGO_URI: is not a connection string that the MongoDB driver takes: correct its hosts and options");
     throw cause;
   }
 }

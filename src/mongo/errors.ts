@@ -2,7 +2,9 @@ import { MongoError, MongoNetworkError, MongoOperationTimeoutError, MongoServerE
 import { StoreUnreachableError } from "../core/errors.ts";
 
 /** Server codes that pass by themselves: elections, shutdowns, time limits. Source: the drivers' retryable-errors specification. */
-const PASSING = new Set([6, 7, 50, 63, 64, 89, 91, 100, 133, 134, 150, 189, 202, 234, 262, 317, 358, 384, 9001, 10058, 10107, 11600, 11602, 13435, 13436]);
+const PASSING = new Set([
+  6, 7, 50, 63, 64, 89, 91, 100, 133, 134, 150, 189, 202, 234, 262, 317, 358, 384, 9001, 10058, 10107, 11600, 11602, 13435, 13436,
+]);
 
 /** Index key too large apart, the only way a single-document insert or upsert meets an equal `_id`. */
 export function isDuplicateKey(error: unknown): boolean {
@@ -15,7 +17,7 @@ export function isWithoutChangeStreams(error: unknown): boolean {
 }
 
 /** Turns what passes by itself into our own class and leaves every other fault as it is: it is a bug or a lack of rights. */
-export function asStoreError(error: unknown, what: string): unknown {
+function asStoreError(error: unknown, what: string): unknown {
   if (!(error instanceof MongoError)) return error;
   const passes =
     error instanceof MongoNetworkError ||
@@ -39,7 +41,10 @@ export const CALL_LIMIT_MS = 10_000;
 export async function guarded<T>(what: string, act: () => Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new StoreUnreachableError(`Cannot ${what}: MongoDB did not answer within ${CALL_LIMIT_MS} ms`)), CALL_LIMIT_MS);
+    timer = setTimeout(
+      () => reject(new StoreUnreachableError(`Cannot ${what}: MongoDB did not answer within ${CALL_LIMIT_MS} ms`)),
+      CALL_LIMIT_MS,
+    );
   });
   try {
     return await Promise.race([act(), limit]);
@@ -51,7 +56,11 @@ export async function guarded<T>(what: string, act: () => Promise<T>): Promise<T
 }
 
 /** The same for a cursor, which is closed however its reader ends. */
-export async function* guardedStream<T>(what: string, cursor: AsyncIterable<T> & { close(): Promise<void> }, signal: AbortSignal): AsyncGenerator<T> {
+export async function* guardedStream<T>(
+  what: string,
+  cursor: AsyncIterable<T> & { close(): Promise<void> },
+  signal: AbortSignal,
+): AsyncGenerator<T> {
   try {
     for await (const item of cursor) {
       signal.throwIfAborted();

@@ -38,7 +38,7 @@ export class MongoFeed implements ChangeFeed {
 
   async watch(what: Watched, onHint: (hint: Hint) => void, signal: AbortSignal): Promise<void> {
     const { clock, random, onMode } = this.#options;
-    for (let attempt = 0; !signal.aborted; ) {
+    for (let attempt = 0; !signal.aborted;) {
       try {
         await this.#stream(what, onHint, signal, () => (attempt = 0));
       } catch (error) {
@@ -63,13 +63,17 @@ export class MongoFeed implements ChangeFeed {
   /** One stream until it breaks or is closed. @throws what broke it */
   async #stream(what: Watched, onHint: (hint: Hint) => void, signal: AbortSignal, onOpen: () => void): Promise<void> {
     const { clock, resyncMs, onMode } = this.#options;
-    const stream = this.#db.collection(this.#collections[what]).watch([{ $project: { _id: 1, operationType: 1, documentKey: 1 } }], { maxAwaitTimeMS: STREAM_WAIT_MS });
+    const stream = this.#db
+      .collection(this.#collections[what])
+      .watch([{ $project: { _id: 1, operationType: 1, documentKey: 1 } }], { maxAwaitTimeMS: STREAM_WAIT_MS });
     const gathered = new Gathered();
     const fresh = new Bell();
     const end = new AbortController();
     const over = AbortSignal.any([signal, end.signal]);
     // Closing is the only way to wake a reader that waits for the next change.
-    const closed = new Promise<void>((resolve) => over.addEventListener("abort", () => void stream.close().then(resolve, resolve), { once: true }));
+    const closed = new Promise<void>((resolve) =>
+      over.addEventListener("abort", () => void stream.close().then(resolve, resolve), { once: true }),
+    );
     try {
       await opened(stream);
       onMode("stream", what);
@@ -96,7 +100,7 @@ async function opened(stream: ChangeStream): Promise<void> {
 
 async function read(stream: ChangeStream, gathered: Gathered, fresh: Bell): Promise<void> {
   for await (const change of stream) {
-    gathered.add(change as ChangeStreamDocument);
+    gathered.add(change);
     fresh.ring();
     if (change.operationType === "invalidate" || change.operationType === "drop" || change.operationType === "rename") return;
   }

@@ -40,7 +40,9 @@ export class MongoStore implements LeaderStore, WorkerStore {
     return guarded(`apply ${operation.op} to ${operation.collection}`, async () => {
       if (operation.remove === true) return (await collection.deleteOne(filter)).deletedCount === 1 ? "won" : "missed";
       try {
-        const { matchedCount, upsertedCount } = await collection.updateOne(filter, updateOf(operation), { upsert: operation.upsert === true });
+        const { matchedCount, upsertedCount } = await collection.updateOne(filter, updateOf(operation), {
+          upsert: operation.upsert === true,
+        });
         return matchedCount + upsertedCount === 1 ? "won" : "missed";
       } catch (error) {
         // The document is there and did not pass: the upsert then tries to insert it a second time.
@@ -50,7 +52,10 @@ export class MongoStore implements LeaderStore, WorkerStore {
     });
   }
 
-  async insert(collection: Collection, record: { readonly _id: string | number } & Readonly<Record<string, unknown>>): Promise<"inserted" | "exists"> {
+  async insert(
+    collection: Collection,
+    record: { readonly _id: string | number } & Readonly<Record<string, unknown>>,
+  ): Promise<"inserted" | "exists"> {
     return guarded(`insert into ${collection}`, async () => {
       try {
         await this.#of(collection).insertOne({ ...record });
@@ -79,11 +84,18 @@ export class MongoStore implements LeaderStore, WorkerStore {
   }
 
   allPlacements(signal: AbortSignal): AsyncIterable<PlacementRecord> {
-    return guardedStream("read placements", this.#of<PlacementRecord>("placements").find({}, { sort: { _id: 1 }, batchSize: PLACEMENT_BATCH }), signal);
+    return guardedStream(
+      "read placements",
+      this.#of<PlacementRecord>("placements").find({}, { sort: { _id: 1 }, batchSize: PLACEMENT_BATCH }),
+      signal,
+    );
   }
 
   async *activePlacements(segments: readonly SegmentId[], signal: AbortSignal): AsyncGenerator<readonly PlacementRecord[]> {
-    const cursor = this.#of<PlacementRecord>("placements").find({ segment: { $in: [...segments] }, active: true }, { batchSize: PLACEMENT_BATCH });
+    const cursor = this.#of<PlacementRecord>("placements").find(
+      { segment: { $in: [...segments] }, active: true },
+      { batchSize: PLACEMENT_BATCH },
+    );
     let batch: PlacementRecord[] = [];
     for await (const placement of guardedStream("read placements", cursor, signal)) {
       batch.push(placement);
@@ -138,9 +150,11 @@ export class MongoStore implements LeaderStore, WorkerStore {
     const runs = this.#of<RunRecord>("runs");
     await guarded("record a run", async () => {
       const { _id, ...rest } = run;
-      await runs.replaceOne({ _id } as object, rest as object, { upsert: true });
-      const [oldest] = await runs.find({ bot: run.bot } as object, { sort: { ended: -1 }, skip: MAX_RUNS, limit: 1, projection: { ended: 1 } }).toArray();
-      if (oldest !== undefined) await runs.deleteMany({ bot: run.bot, ended: { $lte: oldest.ended } } as object);
+      await runs.replaceOne({ _id }, rest, { upsert: true });
+      const [oldest] = await runs
+        .find({ bot: run.bot } as object, { sort: { ended: -1 }, skip: MAX_RUNS, limit: 1, projection: { ended: 1 } })
+        .toArray();
+      if (oldest !== undefined) await runs.deleteMany({ bot: run.bot, ended: { $lte: oldest.ended } });
     });
   }
 

@@ -61,7 +61,13 @@ export async function openUserBots(options: MongoOptions): Promise<UserBots> {
       }),
     statuses: () => guardedStream("read statuses", statuses.find<StatusRecord>({}), never),
     status: async (id) => (await guarded("read a status", () => statuses.findOne<StatusRecord>({ _id: id }))) ?? undefined,
-    runs: (id, limit) => guarded("read runs", () => db.collection("runtime.runs").find<RunRecord>({ bot: id }, { sort: { ended: -1 }, limit }).toArray()),
+    runs: (id, limit) =>
+      guarded("read runs", () =>
+        db
+          .collection("runtime.runs")
+          .find<RunRecord>({ bot: id }, { sort: { ended: -1 }, limit })
+          .toArray(),
+      ),
     close: () => client.close(),
   };
 }

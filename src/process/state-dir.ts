@@ -10,7 +10,10 @@ export async function openStateDir(path: string): Promise<void> {
     await mkdir(path, { recursive: true, mode: 0o700 });
     await writeFile(join(path, ".writable"), "");
   } catch (cause) {
-    throw new ConfigurationError(`STATE_DIR: cannot write to "${path}": make it writable for this user, or set STATE_DIR to another directory`, { cause });
+    throw new ConfigurationError(
+      `STATE_DIR: cannot write to "${path}": make it writable for this user, or set STATE_DIR to another directory`,
+      { cause },
+    );
   }
 }
 
@@ -34,7 +37,9 @@ export async function lockStateDir(path: string): Promise<ProcessLock> {
   child.stdout.once("data", () => onHeld("held"));
   const first = await Promise.race([held, ended]);
   if (first === 75)
-    throw new ConfigurationError(`Cannot start a second runtime on STATE_DIR "${path}": another process holds its lock. Stop that process, or set STATE_DIR to another directory`);
+    throw new ConfigurationError(
+      `Cannot start a second runtime on STATE_DIR "${path}": another process holds its lock. Stop that process, or set STATE_DIR to another directory`,
+    );
   if (first !== "held") throw new ConfigurationError(`Cannot lock STATE_DIR "${path}" with flock(1): install util-linux`);
   void ended.then(() => lost.abort(new Error("Cannot go on: the lock on STATE_DIR was lost")));
   return {

@@ -1,7 +1,7 @@
 import { createLogger, format, transports } from "winston";
 import { BotRunnerError } from "../core/errors.ts";
 
-export type Fields = Readonly<Record<string, unknown>>;
+type Fields = Readonly<Record<string, unknown>>;
 
 /** A log line is a constant sentence plus fields: what varies goes into the fields. */
 export interface Log {
@@ -20,7 +20,9 @@ export function createLog({ level, format: style, stream }: LogOptions): Log & {
       ? format.combine(format.timestamp(), format.json())
       : format.combine(
           format.timestamp(),
-          format.printf(({ timestamp, level: at, message, ...fields }) => [timestamp, at.toUpperCase(), message, ...pairs(fields)].join(" ")),
+          format.printf(({ timestamp, level: at, message, ...fields }) =>
+            [timestamp, at.toUpperCase(), message, ...pairs(fields)].join(" "),
+          ),
         );
   const logger = createLogger({ level, format: shape, transports: [new transports.Stream({ stream })] });
   const write =
@@ -37,7 +39,7 @@ function plain(fields: Fields): Record<string, unknown> {
 }
 
 /** An error in one line: code, text, and the text of each cause. A fault nobody foresaw brings its stack. */
-export function describe(error: unknown): string {
+function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const code = error instanceof BotRunnerError ? `${error.code}: ` : "";
   const inner = error instanceof AggregateError ? error.errors.map((e) => describe(e)).join("; ") : "";
@@ -46,7 +48,9 @@ export function describe(error: unknown): string {
 }
 
 function describeCause(cause: unknown): string {
-  return cause instanceof Error ? [cause.message, cause.cause === undefined ? "" : describeCause(cause.cause)].filter((p) => p !== "").join(": ") : String(cause);
+  return cause instanceof Error
+    ? [cause.message, cause.cause === undefined ? "" : describeCause(cause.cause)].filter((p) => p !== "").join(": ")
+    : String(cause);
 }
 
 function pairs(fields: Record<string, unknown>): string[] {

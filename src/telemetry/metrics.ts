@@ -2,17 +2,32 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom
 import { BOT_STATES } from "../core/bot.ts";
 import type { Figures } from "../core/figures.ts";
 
-export const EXIT_REASONS = ["completed", "failed", "crashed", "stopped"] as const;
-export const START_REASONS = ["new", "changed", "crashed", "lost"] as const;
-export const STORES = ["mongodb", "docker"] as const;
+const EXIT_REASONS = ["completed", "failed", "crashed", "stopped"] as const;
+const START_REASONS = ["new", "changed", "crashed", "lost"] as const;
+const STORES = ["mongodb", "docker"] as const;
 
 /** Every metric of one process, on a registry of its own. Series exist at zero; the leader's exist only while it leads. */
 export class Metrics {
   readonly registry = new Registry();
   readonly #registers = [this.registry];
-  readonly bots = new Gauge({ name: "botrunner_bots", help: "Bots of this worker by state.", labelNames: ["state"], registers: this.#registers });
-  readonly starts = new Counter({ name: "botrunner_bot_starts_total", help: "Bots started, by reason.", labelNames: ["reason"], registers: this.#registers });
-  readonly exits = new Counter({ name: "botrunner_bot_exits_total", help: "Runs of bots that ended, by reason.", labelNames: ["reason"], registers: this.#registers });
+  readonly bots = new Gauge({
+    name: "botrunner_bots",
+    help: "Bots of this worker by state.",
+    labelNames: ["state"],
+    registers: this.#registers,
+  });
+  readonly starts = new Counter({
+    name: "botrunner_bot_starts_total",
+    help: "Bots started, by reason.",
+    labelNames: ["reason"],
+    registers: this.#registers,
+  });
+  readonly exits = new Counter({
+    name: "botrunner_bot_exits_total",
+    help: "Runs of bots that ended, by reason.",
+    labelNames: ["reason"],
+    registers: this.#registers,
+  });
   readonly startSeconds = new Histogram({
     name: "botrunner_bot_start_duration_seconds",
     help: "Time from the decision to start a bot until it runs, image and queue included.",
@@ -25,14 +40,32 @@ export class Metrics {
     buckets: [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
     registers: this.#registers,
   });
-  readonly visitFaults = new Counter({ name: "botrunner_bot_faults_total", help: "Looks at a bot that ended in a fault and were repeated.", registers: this.#registers });
-  readonly storeUp = new Gauge({ name: "botrunner_store_up", help: "Whether the last call to a store succeeded.", labelNames: ["store"], registers: this.#registers });
+  readonly visitFaults = new Counter({
+    name: "botrunner_bot_faults_total",
+    help: "Looks at a bot that ended in a fault and were repeated.",
+    registers: this.#registers,
+  });
+  readonly storeUp = new Gauge({
+    name: "botrunner_store_up",
+    help: "Whether the last call to a store succeeded.",
+    labelNames: ["store"],
+    registers: this.#registers,
+  });
   readonly leader = new Gauge({ name: "botrunner_leader", help: "Whether this process leads.", registers: this.#registers });
-  readonly leaderChanges = new Counter({ name: "botrunner_leader_changes_total", help: "Times this process saw leadership change.", registers: this.#registers });
+  readonly leaderChanges = new Counter({
+    name: "botrunner_leader_changes_total",
+    help: "Times this process saw leadership change.",
+    registers: this.#registers,
+  });
   #leading: Gauge[] | undefined;
 
   constructor(build: { readonly version: string; readonly node: string }) {
-    const info = new Gauge({ name: "botrunner_build_info", help: "Always 1; the labels say what runs.", labelNames: ["version", "node"], registers: this.#registers });
+    const info = new Gauge({
+      name: "botrunner_build_info",
+      help: "Always 1; the labels say what runs.",
+      labelNames: ["version", "node"],
+      registers: this.#registers,
+    });
     info.set(build, 1);
     for (const state of BOT_STATES) this.bots.set({ state }, 0);
     for (const reason of START_REASONS) this.starts.inc({ reason }, 0);
@@ -40,7 +73,8 @@ export class Metrics {
     for (const store of STORES) this.storeUp.set({ store }, 0);
     collectDefaultMetrics({ register: this.registry });
     // Client library names that end in _total without being counters: `promtool check metrics` refuses them.
-    for (const name of ["nodejs_active_handles_total", "nodejs_active_requests_total", "nodejs_active_resources_total"]) this.registry.removeSingleMetric(name);
+    for (const name of ["nodejs_active_handles_total", "nodejs_active_requests_total", "nodejs_active_resources_total"])
+      this.registry.removeSingleMetric(name);
   }
 
   /** The leader's view. The series come with the first full observation and go with the leadership. */

@@ -19,11 +19,20 @@ export function tellWorker(bus: WorkerBus, log: Log, metrics: Metrics): void {
   );
   bus.on("bot:ended", ({ bot, container, exit, why }) => {
     metrics.exits.inc({ reason: why });
-    const fields = { bot, container: short(container), why, code: exit.code, oom: exit.oom === "no" ? undefined : exit.oom, engine: exit.error };
+    const fields = {
+      bot,
+      container: short(container),
+      why,
+      code: exit.code,
+      oom: exit.oom === "no" ? undefined : exit.oom,
+      engine: exit.error,
+    };
     if (why === "crashed" || why === "failed") log.warn("Bot ended by itself", fields);
     else log.info("Bot ended", fields);
   });
-  bus.on("bot:start-failed", ({ bot, retryMs, error }) => log.warn("Could not start bot", { bot, retryMs: Math.round(retryMs), reason: error }));
+  bus.on("bot:start-failed", ({ bot, retryMs, error }) =>
+    log.warn("Could not start bot", { bot, retryMs: Math.round(retryMs), reason: error }),
+  );
   bus.on("bot:visit-failed", ({ bot, retryMs, expected, error }) => {
     metrics.visitFaults.inc();
     outages.seen(error);
@@ -63,7 +72,9 @@ export function tellLeader(bus: LeaderBus, log: Log, metrics: Metrics): void {
     metrics.clearFleet();
     log.info("leader: this process leads no more", { term });
   });
-  bus.on("admission:merged", ({ documents, steps, tookMs }) => log.debug("Compared all bots with their placements", { documents, steps, tookMs: Math.round(tookMs) }));
+  bus.on("admission:merged", ({ documents, steps, tookMs }) =>
+    log.debug("Compared all bots with their placements", { documents, steps, tookMs: Math.round(tookMs) }),
+  );
   bus.on("admission:stepped", ({ step }) => {
     if (step.kind === "report") log.warn("Refused bot", { bot: step.bot, reason: step.faults.join("; ") });
     else log.info("Admitted bot", { bot: step.bot, step: step.kind });

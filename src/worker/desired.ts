@@ -15,7 +15,6 @@ export type Want = {
   readonly warnings: readonly string[];
 };
 
-
 /** The desired state of the segments this worker owns: a cache of what the store says, filled by reading it again.
  *  INVARIANT: a segment's bots are here completely (`isLoaded`) or nothing is concluded from their absence. */
 export class DesiredBots {
@@ -100,7 +99,9 @@ export class DesiredBots {
   async #take(placements: readonly PlacementRecord[]): Promise<BotId[]> {
     const mine = placements.filter((p) => this.#owned.has(p.segment));
     if (mine.length === 0) return [];
-    const found = Map.groupBy(await this.#store.findBots(mine.map((p) => p._id)), (f) => (f.raw.kind === "string" ? f.raw.value : f.raw.kind === "objectId" ? f.raw.hex : ""));
+    const found = Map.groupBy(await this.#store.findBots(mine.map((p) => p._id)), (f) =>
+      f.raw.kind === "string" ? f.raw.value : f.raw.kind === "objectId" ? f.raw.hex : "",
+    );
     const changed: BotId[] = [];
     for (const { _id: bot, segment } of mine) {
       const epoch = this.#owned.get(segment);

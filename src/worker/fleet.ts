@@ -26,7 +26,9 @@ export async function claimFleet(store: WorkerStore, claim: FleetClaim): Promise
       continue;
     }
     if (held.schema > SCHEMA)
-      throw new ConfigurationError(`Cannot use a database of schema ${held.schema}: this version writes schema ${SCHEMA}. Run the newer version again, or use another DB_NAME`);
+      throw new ConfigurationError(
+        `Cannot use a database of schema ${held.schema}: this version writes schema ${SCHEMA}. Run the newer version again, or use another DB_NAME`,
+      );
     if (held.owner === owner && !oldFleetIsStopped) return "ours";
     const living = (await store.workers()).filter((w) => isLiving(w.state));
     if (living.length > 0 && !oldFleetIsStopped)

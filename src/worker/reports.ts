@@ -51,7 +51,8 @@ export class Reports {
 
   waiting(want: Want | undefined, memory: BotMemory, why: "backoff" | "removing" | "name-taken"): void {
     if (want === undefined || why === "removing") return;
-    if (why === "name-taken") this.#put(want, memory, "pending", "its container name is held by a container that is not ours: remove that container");
+    if (why === "name-taken")
+      this.#put(want, memory, "pending", "its container name is held by a container that is not ours: remove that container");
     else this.#put(want, memory, "backoff", this.#last.get(want.bot)?.message ?? "");
   }
 
@@ -67,14 +68,25 @@ export class Reports {
   ended(want: Want | undefined, memory: BotMemory, container: Container, exit: Exit, why: EndReason, endedWhy: string, log: string): void {
     const ended = exit.finishedAt ?? this.#clock.wall();
     this.#runs.push({
-      _id: container.id, bot: container.bot, segment: container.segment, epoch: container.epoch, worker: this.#worker,
-      started: exit.startedAt ?? null, ended, exit: exit.code, oom: exit.oom, startedWhy: container.startedWhy, endedWhy, log,
+      _id: container.id,
+      bot: container.bot,
+      segment: container.segment,
+      epoch: container.epoch,
+      worker: this.#worker,
+      started: exit.startedAt ?? null,
+      ended,
+      exit: exit.code,
+      oom: exit.oom,
+      startedWhy: container.startedWhy,
+      endedWhy,
+      log,
     });
     if (this.#runs.length > MAX_WAITING_RUNS) this.#runs.shift();
     this.#bell.ring();
     if (want === undefined) return;
     const message = exit.error !== "" ? exit.error : exit.oom !== "no" ? "killed: out of memory" : "";
-    const state: BotState = why === "completed" || why === "failed" ? why : why === "crashed" ? "backoff" : (this.#last.get(want.bot)?.state ?? "stopping");
+    const state: BotState =
+      why === "completed" || why === "failed" ? why : why === "crashed" ? "backoff" : (this.#last.get(want.bot)?.state ?? "stopping");
     this.#put(want, memory, state, message, { code: exit.code, oom: exit.oom, at: ended, why: endedWhy });
   }
 
@@ -95,18 +107,25 @@ export class Reports {
 
   /** What was reported before this process began, so that a status keeps its last exit. */
   remember(statuses: readonly StatusRecord[]): void {
-    for (const { _id, epoch: _e, sid: _s, ...fields } of statuses) if (typeof _id === "string" && !this.#last.has(_id)) this.#last.set(_id, fields);
+    for (const { _id, epoch: _e, sid: _s, ...fields } of statuses)
+      if (typeof _id === "string" && !this.#last.has(_id)) this.#last.set(_id, fields);
   }
 
   #put(want: Want, memory: BotMemory, state: BotState, message: string, exit?: NonNullable<Fields["lastExit"]>): void {
     const last = this.#last.get(want.bot);
     const waitMs = memory.nextStart === undefined ? undefined : memory.nextStart - this.#clock.mono();
     const fields: Fields = {
-      state, message, worker: this.#worker, warnings: want.warnings,
+      state,
+      message,
+      worker: this.#worker,
+      warnings: want.warnings,
       since: last?.state === state ? last.since : this.#clock.wall(),
-      container: memory.container ?? null, restarts: memory.restarts, attempt: memory.attempt,
+      container: memory.container ?? null,
+      restarts: memory.restarts,
+      attempt: memory.attempt,
       nextStart: state === "backoff" && waitMs !== undefined ? new Date(this.#clock.wall().getTime() + waitMs) : null,
-      lastExit: exit ?? last?.lastExit ?? null, spec: memory.spec ?? null,
+      lastExit: exit ?? last?.lastExit ?? null,
+      spec: memory.spec ?? null,
     };
     this.#last.set(want.bot, fields);
     if (last?.state !== state) this.#bus.emit("bot:state", { bot: want.bot, from: last?.state, to: state });
@@ -119,7 +138,12 @@ export class Reports {
     while (!signal.aborted) {
       if (!this.#hasWork()) await this.#bell.wait(this.#clock, 60_000, signal);
       if (signal.aborted) return;
-      await retryPassing(() => this.flush(), { clock: this.#clock, random: this.#random, signal, onRetry: (error) => this.#bus.emit("round:failed", { loop: "reports", error }) });
+      await retryPassing(() => this.flush(), {
+        clock: this.#clock,
+        random: this.#random,
+        signal,
+        onRetry: (error) => this.#bus.emit("round:failed", { loop: "reports", error }),
+      });
     }
   }
 

@@ -52,7 +52,9 @@ export class OwnedSegments {
   /** The start gate's part: ours, under that epoch, not leaving, and not an epoch that was released here before. */
   mayStart(segment: SegmentId, epoch: Epoch): boolean {
     const released = this.#options.released.epochOf(segment);
-    return !this.#draining && this.#owned.get(segment) === epoch && !this.#leaving.has(segment) && (released === undefined || epoch > released);
+    return (
+      !this.#draining && this.#owned.get(segment) === epoch && !this.#leaving.has(segment) && (released === undefined || epoch > released)
+    );
   }
 
   /** From now on everything is given up. */

@@ -38,7 +38,9 @@ export class Session {
   static async open(options: SessionOptions, signal: AbortSignal): Promise<Session> {
     const { store, clock, base, bus } = options;
     for (;;) {
-      const mine = (await store.workers()).filter((w) => w._id === base || w._id.startsWith(`${base}/`)).toSorted((a, b) => number(a) - number(b));
+      const mine = (await store.workers())
+        .filter((w) => w._id === base || w._id.startsWith(`${base}/`))
+        .toSorted((a, b) => number(a) - number(b));
       const last = mine.at(-1);
       if (last !== undefined && isLiving(last.state)) {
         await refuseLiving(last, options, signal);

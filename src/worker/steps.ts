@@ -84,7 +84,10 @@ export const executors: { readonly [K in Exclude<ContainerStep["kind"], "wait">]
     const past = memory.get(bot) ?? FRESH;
     const current = want?.desired.want === "run" && want.desired.sid === container.sid && want.desired.epoch === container.epoch;
     const policy = want?.desired.want === "run" ? want.desired.spec.restart : "always";
-    const end = past.stopping !== undefined || current ? afterExit(past, policy, exit, clock.mono(), random) : ({ memory: past, why: "stopped" } as const);
+    const end =
+      past.stopping !== undefined || current
+        ? afterExit(past, policy, exit, clock.mono(), random)
+        : ({ memory: past, why: "stopped" } as const);
     const log = await engine.logTail(container.id, RUN_LOG_BYTES).catch(() => ""); // the record of a run must not wait for its log
     reports.ended(want, end.memory, container, exit, end.why, past.stopping ?? end.why, log);
     await engine.remove(container);

@@ -72,7 +72,16 @@ export class Worker {
       mayStart: (want) => this.#segments.mayStart(want.segment, want.epoch),
     });
     const onLoaded = (bots: readonly BotId[]): Promise<void> => this.#remember(bots);
-    this.#segments = new OwnedSegments({ store, engine, desired: this.#desired, bots: this.#bots, released, sid: session.sid, bus, onLoaded });
+    this.#segments = new OwnedSegments({
+      store,
+      engine,
+      desired: this.#desired,
+      bots: this.#bots,
+      released,
+      sid: session.sid,
+      bus,
+      onLoaded,
+    });
   }
 
   /** Whether every owned segment has been read at least once: half of this pod's readiness. */

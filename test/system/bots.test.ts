@@ -1,14 +1,21 @@
 import { expect } from "chai";
 import { BSON, ObjectId } from "mongodb";
+import { BOT_IMAGE } from "../../scripts/lib/bot-image.ts";
 import { eventually } from "../support/eventually.ts";
 import { malformedBots } from "../support/malformed-bots.ts";
 import { type Keyed, TestRuntime } from "../support/runtime.ts";
 
 const { EJSON } = BSON;
-const IMAGE = "bot-runner/demo-bot:1";
 const sh = (script: string): string[] => ["sh", "-c", script];
 const loop = sh("while true; do date; sleep 1; done");
-const aBot = (id: string | ObjectId, over: object = {}): Keyed => ({ _id: id, image: IMAGE, command: loop, stopGraceSeconds: 1, resources: { memory: "32Mi" }, ...over });
+const aBot = (id: string | ObjectId, over: object = {}): Keyed => ({
+  _id: id,
+  image: BOT_IMAGE,
+  command: loop,
+  stopGraceSeconds: 1,
+  resources: { memory: "32Mi" },
+  ...over,
+});
 
 describe("system: one runtime on a real engine and a real MongoDB server", function () {
   this.timeout(120_000);
@@ -46,16 +53,28 @@ describe("system: one runtime on a real engine and a real MongoDB server", funct
     await runtime.bots.updateOne({ _id: "ticker" }, { $set: { enabled: true } });
     await runtime.until("ticker", "running");
     await runtime.bots.deleteOne({ _id: "ticker" });
-    await eventually("nothing of the deleted bot is left", async () => (await runtime.containers("ticker")).length === 0 && (await runtime.status("ticker")) === null);
+    await eventually(
+      "nothing of the deleted bot is left",
+      async () => (await runtime.containers("ticker")).length === 0 && (await runtime.status("ticker")) === null,
+    );
     await eventually("its placement is forgotten", async () => (await runtime.runtimeCollection("placements").countDocuments()) === 0);
     const runs = await runtime.runtimeCollection("runs").find({ bot: "ticker" }).sort({ ended: 1 }).toArray();
-    expect(runs.map((r) => [r.startedWhy, r.endedWhy])).to.deep.equal([["new", "outdated"], ["changed", "disabled"], ["new", "deleted"]]);
+    expect(runs.map((r) => [r.startedWhy, r.endedWhy])).to.deep.equal([
+      ["new", "outdated"],
+      ["changed", "disabled"],
+      ["new", "deleted"],
+    ]);
     expect(runs[0]?.log).to.match(/UTC/);
     expect(await runtime.stop()).to.equal(0);
   });
 
   it("gives a bot its id, epoch and config, and the hardening of every container", async () => {
-    await runtime.bots.insertOne(aBot("reader", { command: sh("cat /etc/bot/config.json; echo; env; echo x >> /etc/bot/config.json; sleep 60"), config: { a: [1, 2] } }));
+    await runtime.bots.insertOne(
+      aBot("reader", {
+        command: sh("cat /etc/bot/config.json; echo; env; echo x >> /etc/bot/config.json; sleep 60"),
+        config: { a: [1, 2] },
+      }),
+    );
     await runtime.start();
     const status = await runtime.until("reader", "running");
     let seen = "";
@@ -65,9 +84,19 @@ describe("system: one runtime on a real engine and a real MongoDB server", funct
       return stdout.includes("BOT_ID") && /read-only|denied/i.test(stdout) ? stdout : undefined;
     };
     const log = await eventually("it has spoken", hasSpoken, 20_000, async () => seen);
-    expect(log).to.include('{"a":[1,2]}').and.to.include("BOT_ID=reader").and.to.include(`BOT_EPOCH=${status.epoch}`).and.to.include('BOT_CONFIG={"a":[1,2]}');
+    expect(log)
+      .to.include('{"a":[1,2]}')
+      .and.to.include("BOT_ID=reader")
+      .and.to.include(`BOT_EPOCH=${status.epoch}`)
+      .and.to.include('BOT_CONFIG={"a":[1,2]}');
     const { HostConfig } = await runtime.docker.getContainer(status.container as string).inspect();
-    expect(HostConfig).to.deep.include({ CapDrop: ["ALL"], RestartPolicy: { Name: "no", MaximumRetryCount: 0 }, Privileged: false, Memory: 32 * 1024 * 1024, NetworkMode: "botrunner" });
+    expect(HostConfig).to.deep.include({
+      CapDrop: ["ALL"],
+      RestartPolicy: { Name: "no", MaximumRetryCount: 0 },
+      Privileged: false,
+      Memory: 32 * 1024 * 1024,
+      NetworkMode: "botrunner",
+    });
     expect(HostConfig.SecurityOpt).to.include("no-new-privileges");
   });
 
@@ -82,7 +111,7 @@ describe("system: one runtime on a real engine and a real MongoDB server", funct
     expect(status.nextStart).to.be.instanceOf(Date);
     const runs = await runtime.runtimeCollection("runs").find({ bot: "crasher" }).sort({ ended: 1 }).toArray();
     expect(runs.slice(0, 3).map((r) => r.log)).to.deep.equal(Array.from({ length: 3 }, () => "about to fail\n"));
-    const gaps = runs.slice(1).map((r, i) => (r.started as Date).getTime() - (runs[i]?.ended as Date).getTime());
+    const gaps = runs.slice(1).map((r, i) => (r.started as Date).getTime() - ((runs[i] as Keyed).ended as Date).getTime());
     expect(gaps[0]).to.be.within(700, 30_000);
     expect(gaps[1]).to.be.at.least(1_400);
   });
@@ -101,7 +130,10 @@ describe("system: one runtime on a real engine and a real MongoDB server", funct
     await eventually("the fleet was observed again", async () => (await runtime.get("/metrics/segments")).status === 200);
     expect(await runtime.runtimeCollection("runs").countDocuments()).to.equal(2);
     await runtime.bots.updateOne({ _id: "done" }, { $set: { env: { AGAIN: "1" } } });
-    await eventually("a changed document runs again", async () => (await runtime.runtimeCollection("runs").countDocuments({ bot: "done" })) === 2);
+    await eventually(
+      "a changed document runs again",
+      async () => (await runtime.runtimeCollection("runs").countDocuments({ bot: "done" })) === 2,
+    );
   });
 
   it("says so when the kernel killed a bot for its memory", async () => {
@@ -137,11 +169,15 @@ describe("system: one runtime on a real engine and a real MongoDB server", funct
     await runtime.until("healthy", "running");
     for (const { why, document, fault } of malformedBots) {
       const _id = typeof document._id === "string" ? document._id : { document: EJSON.stringify(document._id, { relaxed: false }) };
-      const status = await eventually(`"${why}" is reported`, async () => runtime.runtimeCollection("status").findOne({ _id, state: "invalid" }));
+      const status = await eventually(`"${why}" is reported`, async () =>
+        runtime.runtimeCollection("status").findOne({ _id, state: "invalid" }),
+      );
       expect(status.message, why).to.include(fault);
     }
     expect(await runtime.containers()).to.have.lengthOf(1);
-    await eventually("they are counted", async () => (await runtime.get("/metrics")).text.includes(`botrunner_bots{state="invalid"} ${malformedBots.length}`));
+    await eventually("they are counted", async () =>
+      (await runtime.get("/metrics")).text.includes(`botrunner_bots{state="invalid"} ${malformedBots.length}`),
+    );
   });
 
   it("runs a bot under an ObjectId by its hex form, and calls its string twin invalid", async () => {
@@ -150,7 +186,9 @@ describe("system: one runtime on a real engine and a real MongoDB server", funct
     await runtime.start();
     await runtime.until(id.toHexString(), "running");
     await runtime.bots.insertOne(aBot(id.toHexString()));
-    await eventually("the twin is reported", async () => runtime.lines.some((l) => l.message === "Refused document" && JSON.stringify(l).includes("twin")));
+    await eventually("the twin is reported", async () =>
+      runtime.lines.some((l) => l.message === "Refused document" && JSON.stringify(l).includes("twin")),
+    );
     expect(await runtime.containers()).to.have.lengthOf(1);
     expect((await runtime.status(id.toHexString()))?.state).to.equal("running");
   });
@@ -183,7 +221,14 @@ describe("system: one runtime on a real engine and a real MongoDB server", funct
     expect(await runtime.runtimeCollection("placements").countDocuments({ active: true })).to.equal(30);
     expect(await runtime.stop()).to.equal(0);
     expect(await runtime.containers()).to.have.lengthOf(0);
-    expect((await runtime.runtimeCollection("segments").find({ state: { $ne: "free" } }).toArray()).length).to.equal(0);
+    expect(
+      (
+        await runtime
+          .runtimeCollection("segments")
+          .find({ state: { $ne: "free" } })
+          .toArray()
+      ).length,
+    ).to.equal(0);
   });
 
   async function segments(): Promise<Record<string, number>> {

@@ -40,12 +40,21 @@ describe("system: the process and what it tells", function () {
       const now = status === 200 ? (JSON.parse(text) as Record<string, number>) : {};
       return (now.assigned_segments ?? 0) > 0 && now.assigned_segments === now.total_segments ? now : undefined;
     });
-    expect(Object.keys(figures).toSorted()).to.deep.equal(["assigned_segments", "available_workers", "orphaned_segments", "segment_backlog", "total_segments"]);
+    expect(Object.keys(figures).toSorted()).to.deep.equal([
+      "assigned_segments",
+      "available_workers",
+      "orphaned_segments",
+      "segment_backlog",
+      "total_segments",
+    ]);
     expect(figures).to.include({ orphaned_segments: 0, available_workers: 1 });
     expect((await runtime.get("/healthz")).status).to.equal(200);
 
     const { text } = await runtime.get("/metrics");
-    expect(text).to.match(/^botrunner_bots\{state="running"\} 3$/m).and.to.match(/^botrunner_leader 1$/m).and.to.match(/^botrunner_store_up\{store="mongodb"\} 1$/m);
+    expect(text)
+      .to.match(/^botrunner_bots\{state="running"\} 3$/m)
+      .and.to.match(/^botrunner_leader 1$/m)
+      .and.to.match(/^botrunner_store_up\{store="mongodb"\} 1$/m);
     const promtool = await ensurePromtool(await openCache(process.env), () => {});
     const check = promisify(execFile)(promtool, ["check", "metrics"]);
     check.child.stdin?.end(text);
@@ -66,8 +75,12 @@ describe("system: the process and what it tells", function () {
   });
 
   it("refuses a database of another fleet until the operator vouches for it, and one of a newer schema", async () => {
-    await runtime.runtimeCollection("control").insertOne({ _id: "fleet", owner: "OTHER-ENGINE", coordination: "single", schema: 1, incarnation: "x" });
-    await runtime.runtimeCollection("workers").insertOne({ _id: "OTHER-ENGINE", inc: 1, hbSeq: 5, state: "up", proto: 1, capacity: 1, pod: "other", node: "" });
+    await runtime
+      .runtimeCollection("control")
+      .insertOne({ _id: "fleet", owner: "OTHER-ENGINE", coordination: "single", schema: 1, incarnation: "x" });
+    await runtime
+      .runtimeCollection("workers")
+      .insertOne({ _id: "OTHER-ENGINE", inc: 1, hbSeq: 5, state: "up", proto: 1, capacity: 1, pod: "other", node: "" });
     const refused = await runtime.cli([]);
     expect(refused.code).to.equal(78);
     expect(refused.stderr).to.include("OTHER-ENGINE").and.to.include("runtime fleet adopt --old-fleet-is-stopped");
@@ -92,7 +105,11 @@ describe("system: the process and what it tells", function () {
   });
 
   it("ends at once on a second signal; the next start goes on from there", async () => {
-    await runtime.bots.insertOne({ ...aBot("slow"), command: ["sh", "-c", "trap '' TERM; while true; do sleep 1; done"], stopGraceSeconds: 20 });
+    await runtime.bots.insertOne({
+      ...aBot("slow"),
+      command: ["sh", "-c", "trap '' TERM; while true; do sleep 1; done"],
+      stopGraceSeconds: 20,
+    });
     await runtime.start();
     await runtime.until("slow", "running");
     process.kill(runtime.pid, "SIGTERM");
@@ -105,7 +122,11 @@ describe("system: the process and what it tells", function () {
     await runtime.until("slow", "running");
     expect(await runtime.containers("slow")).to.have.lengthOf(1);
     await runtime.bots.updateOne({ _id: "slow" }, { $set: { stopGraceSeconds: 0 } });
-    await eventually("it runs under the new document", async () => (await runtime.containers("slow"))[0]?.Labels["botrunner.grace"] === "0", 60_000);
+    await eventually(
+      "it runs under the new document",
+      async () => (await runtime.containers("slow"))[0]?.Labels["botrunner.grace"] === "0",
+      60_000,
+    );
   });
 });
 
@@ -128,7 +149,7 @@ describe("system: other MongoDB servers", function () {
 
   /** The whole life of a bot, whatever the server can do. */
   async function live(): Promise<void> {
-    const mine = (runtime as TestRuntime);
+    const mine = runtime as TestRuntime;
     await mine.bots.insertOne(aBot("early"));
     await mine.start();
     await mine.until("early", "running");

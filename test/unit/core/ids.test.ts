@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { botIdOf, compareIds, containerName } from "../../../src/core/ids.ts";
 import { crc32, segmentOf } from "../../../src/core/segment.ts";
 import { bot } from "../../support/builders.ts";
@@ -39,7 +39,11 @@ describe("core/ids", () => {
   it("compareIds() orders as UTF-8 bytes do", () => {
     const text = fc.string({ unit: "binary", maxLength: 12 });
     fc.assert(
-      fc.property(text, text, (a, b) => Math.sign(compareIds(a, b)) === Math.sign(Buffer.compare(Buffer.from(a, "utf8"), Buffer.from(b, "utf8")))),
+      fc.property(
+        text,
+        text,
+        (a, b) => Math.sign(compareIds(a, b)) === Math.sign(Buffer.compare(Buffer.from(a, "utf8"), Buffer.from(b, "utf8"))),
+      ),
     );
   });
 });
@@ -54,6 +58,8 @@ describe("core/segment", () => {
   }
 
   it("segmentOf() stays within MAX_SEGMENT", () => {
-    fc.assert(fc.property(anId, fc.integer({ min: 1, max: 4096 }), (id, max) => segmentOf(bot(id), max) < max && segmentOf(bot(id), max) >= 0));
+    fc.assert(
+      fc.property(anId, fc.integer({ min: 1, max: 4096 }), (id, max) => segmentOf(bot(id), max) < max && segmentOf(bot(id), max) >= 0),
+    );
   });
 });

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { compareIds } from "../../../src/core/ids.ts";
 import { mergeSorted, type Row } from "../../../src/core/merge.ts";
 
@@ -13,7 +13,12 @@ async function rows(streams: readonly (readonly string[])[]): Promise<Row<string
 
 describe("core/merge mergeSorted()", () => {
   it("joins what stands under one id", async () => {
-    expect(await rows([["a", "c"], ["b", "c"]])).to.deep.equal([
+    expect(
+      await rows([
+        ["a", "c"],
+        ["b", "c"],
+      ]),
+    ).to.deep.equal([
       { id: "a", parts: ["a", undefined] },
       { id: "b", parts: [undefined, "b"] },
       { id: "c", parts: ["c", "c"] },

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { CRASH_MAX_MS, CRASH_RESET_MS, crashDelayMs, retryDelayMs } from "../../../src/core/backoff.ts";
 import { afterAdoption, afterExit, afterFailedStart, afterStart, FRESH } from "../../../src/core/restart.ts";
 import { anExit, at, hash } from "../../support/builders.ts";

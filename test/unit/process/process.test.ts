@@ -12,7 +12,8 @@ import { epoch, segment } from "../../support/builders.ts";
 import { FakeClock, settle } from "../../support/fake-clock.ts";
 
 const never = new AbortController().signal;
-const untilAborted = (signal: AbortSignal): Promise<void> => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error)));
+const untilAborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error)));
 
 describe("process: clocks", () => {
   for (const { name, clock } of [
@@ -58,7 +59,8 @@ describe("process: retryPassing()", () => {
     const clock = new FakeClock();
     const waits: number[] = [];
     let calls = 0;
-    const act = (): Promise<string> => (++calls < 4 ? Promise.reject(new StoreUnreachableError("Cannot reach it")) : Promise.resolve("done"));
+    const act = (): Promise<string> =>
+      ++calls < 4 ? Promise.reject(new StoreUnreachableError("Cannot reach it")) : Promise.resolve("done");
     const done = retryPassing(act, { clock, random: () => 0, signal: never, onRetry: () => waits.push(clock.mono()) });
     await clock.advance(10_000);
     expect(await done).to.equal("done");
@@ -72,10 +74,7 @@ describe("process: runGroup()", () => {
   it("ends all when one ends, and throws what went wrong, but not the abort", async () => {
     const ended: string[] = [];
     const error = await runGroup(
-      [
-        (s) => untilAborted(s).finally(() => ended.push("a")),
-        () => Promise.reject(new Error("broken")),
-      ],
+      [(s) => untilAborted(s).finally(() => ended.push("a")), () => Promise.reject(new Error("broken"))],
       never,
     ).catch((e: unknown) => e);
     expect(ended).to.deep.equal(["a"]);
