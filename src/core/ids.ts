@@ -14,6 +14,11 @@ export type SpecHash = Branded<string, "SpecHash">;
 /** The Engine's own id of one container. */
 export type ContainerId = Branded<string, "ContainerId">;
 
+/** The text that a usable `_id` stands for; empty for any other. */
+export function keyOf(raw: RawId): string {
+  return raw.kind === "string" ? raw.value : raw.kind === "objectId" ? raw.hex : "";
+}
+
 /** The longest `_id` a bot may have, in UTF-16 units. Source: design.md section 3. */
 export const MAX_BOT_ID_LENGTH = 200;
 

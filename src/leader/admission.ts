@@ -3,13 +3,17 @@ import { planAdmission, type AdmissionStep } from "../core/admission.ts";
 import type { FoundDocument } from "../core/bot.ts";
 import type { Clock } from "../core/clock.ts";
 import { assertNever } from "../core/errors.ts";
-import { botIdOf, type BotId } from "../core/ids.ts";
+import { botIdOf, type BotId, keyOf } from "../core/ids.ts";
 import { mergeSorted } from "../core/merge.ts";
 import { activate, forgetPlacement, forgetStatus, type RecordId, reportUnowned } from "../core/operations.ts";
 import type { PlacementRecord } from "../core/records.ts";
 import { segmentOf } from "../core/segment.ts";
+import { sideBySide } from "../process/side-by-side.ts";
 import type { LeaderBus } from "./events.ts";
 import type { LeaderStore } from "./ports.ts";
+
+/** Bots that are written at the same time: a first merge is one write a bot, and each waits for a majority. */
+const WIDTH = 32;
 
 export type AdmissionOptions = {
   readonly store: LeaderStore;
@@ -38,19 +42,26 @@ export class Admission {
     const { store, clock, bus } = this.#options;
     const began = clock.mono();
     const streams = [
-      tagged(store.stringBots(signal), (found) => ({ kind: "found", id: found.raw.kind === "string" ? found.raw.value : "", found })),
-      tagged(store.objectIdBots(signal), (found) => ({ kind: "found", id: found.raw.kind === "objectId" ? found.raw.hex : "", found })),
+      tagged(store.stringBots(signal), (found) => ({ kind: "found", id: keyOf(found.raw), found })),
+      tagged(store.objectIdBots(signal), (found) => ({ kind: "found", id: keyOf(found.raw), found })),
       tagged(store.allPlacements(signal), (placement) => ({ kind: "placement", id: placement._id, placement })),
     ];
     let documents = 0;
     let steps = 0;
+    let rows: (() => Promise<number>)[] = [];
+    const flush = async (): Promise<void> => {
+      for (const taken of await sideBySide(rows, WIDTH, (decide) => decide())) steps += taken;
+      rows = [];
+    };
     for await (const { id, parts } of mergeSorted<Item>(streams, (item) => item.id)) {
       const found = parts.flatMap((p) => (p?.kind === "found" ? [p.found] : []));
       const placement = parts.flatMap((p) => (p?.kind === "placement" ? [p.placement] : []))[0];
       documents += found.length;
       // The cursors read at different moments: a bot that seems deleted may just have moved between them.
-      steps += found.length === 0 ? await this.look([id as BotId]) : await this.#decide(found, placement);
+      rows.push(() => (found.length === 0 ? this.look([id as BotId]) : this.#decide(found, placement)));
+      if (rows.length === WIDTH) await flush();
     }
+    await flush();
     await this.reportUnusable(signal);
     bus.emit("admission:merged", { documents, steps, tookMs: clock.mono() - began });
   }
@@ -58,19 +69,13 @@ export class Admission {
   /** Compares these bots. Returns the number of steps taken. @throws {StoreUnreachableError} */
   async look(ids: readonly BotId[]): Promise<number> {
     const { store } = this.#options;
-    const found = Map.groupBy(await store.findBots(ids), (f) =>
-      f.raw.kind === "string" ? f.raw.value : f.raw.kind === "objectId" ? f.raw.hex : "",
-    );
+    const found = Map.groupBy(await store.findBots(ids), (f) => keyOf(f.raw));
     const placements = new Map((await store.findPlacements(ids)).map((p) => [p._id, p]));
-    let steps = 0;
-    for (const id of ids) {
+    const taken = await sideBySide(ids, WIDTH, (id) => {
       const mine = found.get(id) ?? [];
-      steps +=
-        mine.length > 0
-          ? await this.#decide(mine, placements.get(id))
-          : await this.#apply(planAdmission(id, undefined, placements.get(id)));
-    }
-    return steps;
+      return mine.length > 0 ? this.#decide(mine, placements.get(id)) : this.#apply(planAdmission(id, undefined, placements.get(id)));
+    });
+    return taken.reduce((total, n) => total + n, 0);
   }
 
   /** Reports every document whose `_id` is neither a string nor an ObjectId. */

@@ -7,6 +7,7 @@ import { nextTerm } from "../core/operations.ts";
 import { Bell } from "../process/bell.ts";
 import { isPassing } from "../process/retry.ts";
 import { runGroup } from "../process/run-group.ts";
+import { sideBySide } from "../process/side-by-side.ts";
 import type { Admission } from "./admission.ts";
 import type { LeaderBus } from "./events.ts";
 import type { LeaderStore } from "./ports.ts";
@@ -14,6 +15,8 @@ import type { LeaderStore } from "./ports.ts";
 /** Hints are gathered this long before the leader acts. Source: design.md section 5. */
 const DEBOUNCE_MS = 250;
 const NEXT_STEP_MS = 20;
+/** Steps that are written at the same time; each is about another segment. */
+const WIDTH = 16;
 
 export type LeaderOptions = {
   readonly store: LeaderStore;
@@ -136,7 +139,7 @@ export class Leader {
         if (!this.#merged) return;
         const observed = await this.#observe();
         steps = planAssignment(observed);
-        for (const step of steps) await this.#take(step, term);
+        await sideBySide(steps, WIDTH, (step) => this.#take(step, term));
         await this.#tell(steps.length === 0 ? observed : await this.#observe());
       });
       // A step may call for the next one (create, then assign): look again soon, else wait for news. The first hint

@@ -36,9 +36,10 @@ export class Bots {
     for (const bot of bots) this.#queue.request(bot);
   }
 
-  /** Whether something is being done to the bot right now, so that no list can tell how it stands. */
+  /** Whether a call for the bot may be in hand: a visit is under way, or the last one ended in a fault, and what it asked
+   *  for may still land. Until a visit ends well no list can tell how the bot stands. */
   isBusy(bot: BotId): boolean {
-    return this.#queue.isVisiting(bot);
+    return this.#queue.isVisiting(bot) || this.#faults.has(bot);
   }
 
   /** Takes over what the last owner, or this process before a restart, reported: counts of crashes and ends. A bot

@@ -1,6 +1,6 @@
 import type { BotReading, FoundDocument } from "../core/bot.ts";
 import type { Desired, StopReason } from "../core/containers.ts";
-import type { BotId, Epoch, SegmentId, SessionId } from "../core/ids.ts";
+import { type BotId, type Epoch, keyOf, type SegmentId, type SessionId } from "../core/ids.ts";
 import type { PlacementRecord } from "../core/records.ts";
 import type { WorkerStore } from "./ports.ts";
 
@@ -99,9 +99,7 @@ export class DesiredBots {
   async #take(placements: readonly PlacementRecord[]): Promise<BotId[]> {
     const mine = placements.filter((p) => this.#owned.has(p.segment));
     if (mine.length === 0) return [];
-    const found = Map.groupBy(await this.#store.findBots(mine.map((p) => p._id)), (f) =>
-      f.raw.kind === "string" ? f.raw.value : f.raw.kind === "objectId" ? f.raw.hex : "",
-    );
+    const found = Map.groupBy(await this.#store.findBots(mine.map((p) => p._id)), (f) => keyOf(f.raw));
     const changed: BotId[] = [];
     for (const { _id: bot, segment } of mine) {
       const epoch = this.#owned.get(segment);

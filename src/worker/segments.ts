@@ -73,7 +73,7 @@ export class OwnedSegments {
     for (const record of records) this.#meet(record);
     this.#complete = true;
     await this.#load([...this.#unloaded], signal);
-    for (const [segment, epoch] of this.#leaving) await this.#tryRelease(segment, epoch);
+    await this.#releaseLeaving();
   }
 
   /** Reads all bots of all owned segments again. What was known stays in force until the new reading is complete. */
@@ -114,14 +114,27 @@ export class OwnedSegments {
     this.#options.bots.request(touched);
   }
 
-  /** Stop proof, then O5: no call in hand for any bot of the segment, and a list that shows no container of it. */
-  async #tryRelease(segment: SegmentId, epoch: Epoch): Promise<void> {
-    const { engine, bots, released, store, sid, bus, desired } = this.#options;
-    const mine = [...desired.all()].filter((w) => w.segment === segment).map((w) => w.bot);
-    if (mine.some((bot) => bots.isBusy(bot))) return;
-    const left = (await engine.list()).filter((c) => c.segment === segment);
-    if (left.length > 0) return bots.request(left.map((c) => c.bot));
-    if (mine.some((bot) => bots.isBusy(bot))) return;
+  /** Stop proof, then O5: no call in hand for any bot of the segment, before and after a list that shows no container of it. */
+  async #releaseLeaving(): Promise<void> {
+    const { engine, bots } = this.#options;
+    const quiet = [...this.#leaving].filter(([segment]) => this.#isQuiet(segment));
+    if (quiet.length === 0) return;
+    const containers = await engine.list();
+    for (const [segment, epoch] of quiet) {
+      const left = containers.filter((c) => c.segment === segment);
+      if (left.length > 0) bots.request(left.map((c) => c.bot));
+      else if (this.#isQuiet(segment)) await this.#release(segment, epoch);
+    }
+  }
+
+  #isQuiet(segment: SegmentId): boolean {
+    const { desired, bots } = this.#options;
+    for (const want of desired.all()) if (want.segment === segment && bots.isBusy(want.bot)) return false;
+    return true;
+  }
+
+  async #release(segment: SegmentId, epoch: Epoch): Promise<void> {
+    const { released, store, sid, bus, desired } = this.#options;
     await released.append(segment, epoch);
     await store.apply(releaseSegment(segment, sid, epoch));
     for (const map of [this.#owned, this.#leaving]) map.delete(segment);
