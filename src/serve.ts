@@ -109,7 +109,6 @@ class Runtime {
       }),
     );
     this.#closers.push(() => mongo.close());
-    await this.#patiently("mongodb", stop, () => mongo.ensureIndexes());
     this.#metrics.storeUp.set({ store: "mongodb" }, 1);
     const identity = await this.#patiently("docker", stop, () => engine.identify());
     this.#metrics.storeUp.set({ store: "docker" }, 1);
@@ -119,6 +118,8 @@ class Runtime {
       claimFleet(mongo.store, { owner: identity.id, coordination: config.coordination, incarnation: randomUUID() }),
     );
     this.#log.info("Claimed database", { database: config.dbName, claim });
+    // Not before the claim: a database of another fleet or of a newer version is not written to.
+    await this.#patiently("mongodb", stop, () => mongo.ensureIndexes());
     const renewMs = config.renewSeconds * 1_000;
     const session = await this.#patiently("mongodb", stop, () =>
       Session.open(

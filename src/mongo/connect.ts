@@ -1,8 +1,10 @@
-import { MongoClient, type MongoClientOptions, MongoParseError } from "mongodb";
-import { ConfigurationError } from "../core/errors.ts";
+import { MongoAPIError, MongoClient, type MongoClientOptions } from "mongodb";
+import { ConfigurationError, StoreUnreachableError } from "../core/errors.ts";
 import type { ChangeFeed } from "../core/ledger.ts";
-import { CALL_LIMIT_MS, guarded } from "./errors.ts";
+import type { UserCollection } from "./bots.ts";
+import { isAuthenticationFailure } from "./errors.ts";
 import { type FeedOptions, MongoFeed } from "./feed.ts";
+import { Guard } from "./guard.ts";
 import { MongoStore } from "./store.ts";
 
 export type MongoOptions = {
@@ -11,61 +13,102 @@ export type MongoOptions = {
   /** The user's collection; only read. */
   readonly collectionName: string;
   readonly tls?: { readonly caFile?: string | undefined; readonly certFile?: string | undefined };
+  /** No call waits longer, in ms: the driver's own default is for ever. @default 10000 */
+  readonly timeoutMs?: number | undefined;
 };
 
-/** A client whose every call ends in time; writes are acknowledged by a majority, reads come from the primary.
- *  @throws {ConfigurationError} for a URI that no driver can use */
-export function createClient({ uri, tls }: MongoOptions): MongoClient {
-  const options: MongoClientOptions = {
-    serverSelectionTimeoutMS: CALL_LIMIT_MS,
-    connectTimeoutMS: CALL_LIMIT_MS,
-    // Silence on a socket: ends what a stopped server keeps waiting. Change streams answer every 2 s, so they live on.
-    socketTimeoutMS: CALL_LIMIT_MS,
-    waitQueueTimeoutMS: CALL_LIMIT_MS,
-    writeConcern: { w: "majority" },
-    readPreference: "primary",
-    retryWrites: true,
-    retryReads: true,
-    ignoreUndefined: true,
-    appName: "bot-runner",
-    ...(tls?.caFile === undefined ? {} : { tls: true, tlsCAFile: tls.caFile }),
-    ...(tls?.certFile === undefined ? {} : { tls: true, tlsCertificateKeyFile: tls.certFile }),
-  };
-  try {
-    return new MongoClient(uri, options);
-  } catch (cause) {
-    // The driver's text may quote the URI with its password; ours does not.
-    if (cause instanceof MongoParseError || cause instanceof Error)
-      throw new ConfigurationError("MONGO_URI: is not a connection string that the MongoDB driver takes: correct its hosts and options");
-    throw cause;
-  }
-}
+const CALL_LIMIT_MS = 10_000;
+
+/** An open client and the guard that all its calls go through. */
+export type OpenClient = { readonly client: MongoClient; readonly guard: Guard };
 
 export type Connection = {
   readonly store: MongoStore;
   readonly feed: ChangeFeed;
+  /** @throws {StoreUnreachableError} */
+  ping(): Promise<void>;
   ensureIndexes(): Promise<void>;
   close(): Promise<void>;
 };
 
-/** Connects and checks that the server answers. @throws {StoreUnreachableError}, {ConfigurationError} */
+/** Connects and checks that the server answers. @throws {StoreUnreachableError} @throws {ConfigurationError} */
 export async function connectStore(options: MongoOptions & FeedOptions): Promise<Connection> {
-  const client = createClient(options);
-  try {
-    await guarded("connect", async () => {
-      await client.connect();
-      await client.db(options.dbName).command({ ping: 1 });
-    });
-  } catch (error) {
-    await client.close();
-    throw error;
-  }
+  const { client, guard } = await openClient(options);
   const db = client.db(options.dbName);
-  const store = new MongoStore(db, db.collection(options.collectionName));
+  const bots: UserCollection = db.collection(options.collectionName);
+  const store = new MongoStore(db, bots, guard);
   return {
     store,
     feed: new MongoFeed(db, options.collectionName, options),
+    ping: () => ping({ client, guard }),
     ensureIndexes: () => store.ensureIndexes(),
     close: () => client.close(),
   };
+}
+
+/** Opens a client whose every call ends in time. Writes are acknowledged by a majority and reads see only what a majority
+ *  has: a segment that was read as ours cannot be rolled back. @throws {StoreUnreachableError} @throws {ConfigurationError} */
+export async function openClient({ uri, tls, timeoutMs }: MongoOptions): Promise<OpenClient> {
+  const guard = new Guard(timeoutMs ?? CALL_LIMIT_MS);
+  const { stageMs } = guard;
+  const client = createClient(uri, {
+    serverSelectionTimeoutMS: stageMs,
+    connectTimeoutMS: stageMs,
+    waitQueueTimeoutMS: stageMs,
+    socketTimeoutMS: stageMs,
+    writeConcern: { w: "majority", wtimeoutMS: stageMs },
+    readConcernLevel: "majority",
+    readPreference: "primary",
+    retryWrites: true,
+    retryReads: true,
+    // One garbled string must not make every document unreadable that came in the same reply.
+    enableUtf8Validation: false,
+    appName: "bot-runner",
+    ...(tls?.caFile === undefined ? {} : { tls: true, tlsCAFile: tls.caFile }),
+    ...(tls?.certFile === undefined ? {} : { tls: true, tlsCertificateKeyFile: tls.certFile }),
+  });
+  try {
+    await guard.call("connect", () => client.connect());
+    await ping({ client, guard });
+  } catch (error) {
+    await client.close();
+    throw asConnectError(error);
+  }
+  return { client, guard };
+}
+
+async function ping({ client, guard }: OpenClient): Promise<void> {
+  await guard.call("ping", () => client.db("admin").command({ ping: 1 }));
+}
+
+function createClient(uri: string, options: MongoClientOptions): MongoClient {
+  try {
+    return new MongoClient(uri, options);
+  } catch {
+    // Without its cause: the driver's text may quote the URI with its password.
+    throw new ConfigurationError(
+      "MONGO_URI: is not a connection string that the MongoDB driver takes: correct its scheme, hosts and options",
+    );
+  }
+}
+
+/** Tells apart what a person must mend, what passes, and the rest, which stays as it is. */
+function asConnectError(error: unknown): unknown {
+  if (isAuthenticationFailure(error))
+    return new ConfigurationError("MONGO_URI: the server refuses this user and password: correct them, or authSource", { cause: error });
+  // A host name without records, for example.
+  if (error instanceof MongoAPIError)
+    return new ConfigurationError("MONGO_URI: names a server that the MongoDB driver cannot use: correct its hosts and options", {
+      cause: error,
+    });
+  if (!(error instanceof Error)) return error;
+  const { syscall, path } = error as NodeJS.ErrnoException;
+  if (syscall?.startsWith("query") === true)
+    return new StoreUnreachableError("Cannot look up the hosts of MONGO_URI in DNS", { cause: error });
+  if (path !== undefined)
+    return new ConfigurationError(
+      `MONGO_TLS_CA_FILE or MONGO_TLS_CERT_FILE: cannot read "${path}": name a PEM file that this process may read`,
+      { cause: error },
+    );
+  return error;
 }

@@ -1,74 +1,59 @@
 import { MongoError, MongoNetworkError, MongoOperationTimeoutError, MongoServerError, MongoServerSelectionError } from "mongodb";
 import { StoreUnreachableError } from "../core/errors.ts";
 
-/** Server codes that pass by themselves: elections, shutdowns, time limits. Source: the drivers' retryable-errors specification. */
+/** Server codes that pass by themselves: elections, shutdowns, time limits, lost cursors, a full disk or quota. Sources: the drivers'
+ *  retryable-reads and change-stream specifications, and mongod's error_codes.yml. */
 const PASSING = new Set([
-  6, 7, 50, 63, 64, 89, 91, 100, 133, 134, 150, 189, 202, 234, 262, 317, 358, 384, 9001, 10058, 10107, 11600, 11602, 13435, 13436,
+  6, 7, 24, 43, 46, 50, 63, 64, 89, 91, 100, 112, 133, 134, 150, 175, 189, 202, 234, 237, 262, 317, 358, 384, 8000, 9001, 10058, 10107,
+  11600, 11601, 11602, 13388, 13435, 13436, 14031,
 ]);
+/** What the driver calls the faults of its own connections that have no class for export. */
+const PASSING_NAMES = new Set([
+  "MongoTopologyClosedError",
+  "MongoNotConnectedError",
+  "MongoWaitQueueTimeoutError",
+  "MongoClientClosedError",
+]);
+const PASSING_LABELS = ["RetryableWriteError", "TransientTransactionError", "ResumableChangeStreamError", "SystemOverloadedError"];
+/** History lost and a stream that cannot go on: a new stream can. */
+const STREAM_OVER = new Set([280, 286]);
+const UNAUTHORIZED = 13;
+const AUTHENTICATION_FAILED = 18;
+const DUPLICATE_KEY = 11_000;
 
-/** Index key too large apart, the only way a single-document insert or upsert meets an equal `_id`. */
+/** A document with this `_id` is there. None of our collections has another unique index. */
 export function isDuplicateKey(error: unknown): boolean {
-  return error instanceof MongoServerError && error.code === 11_000;
+  return error instanceof MongoServerError && error.code === DUPLICATE_KEY;
 }
 
-/** The server has no change streams: stand-alone, or a store that only speaks the protocol. */
-export function isWithoutChangeStreams(error: unknown): boolean {
-  return error instanceof MongoServerError && [40_573, 40_324, 59, 115, 303].includes(Number(error.code));
+export function isAuthenticationFailure(error: unknown): boolean {
+  return error instanceof MongoServerError && error.code === AUTHENTICATION_FAILED;
+}
+
+export function isUnauthorized(error: unknown): boolean {
+  return error instanceof MongoServerError && error.code === UNAUTHORIZED;
+}
+
+/** The server opens no change stream and will not do so in a moment: it stands alone, only speaks the protocol, or the
+ *  user may not watch. */
+export function refusesChangeStreams(error: unknown): boolean {
+  return error instanceof MongoServerError && !passes(error) && !STREAM_OVER.has(Number(error.code));
 }
 
 /** Turns what passes by itself into our own class and leaves every other fault as it is: it is a bug or a lack of rights. */
-function asStoreError(error: unknown, what: string): unknown {
-  if (!(error instanceof MongoError)) return error;
-  const passes =
+export function asStoreError(error: unknown, what: string): unknown {
+  return error instanceof MongoError && passes(error)
+    ? new StoreUnreachableError(`Cannot reach MongoDB to ${what}`, { cause: error })
+    : error;
+}
+
+function passes(error: MongoError): boolean {
+  return (
     error instanceof MongoNetworkError ||
     error instanceof MongoServerSelectionError ||
     error instanceof MongoOperationTimeoutError ||
-    error.name === "MongoTopologyClosedError" ||
-    error.name === "MongoNotConnectedError" ||
-    error.name === "PoolClearedError" ||
-    error.name === "MongoWaitQueueTimeoutError" ||
-    error.hasErrorLabel("RetryableWriteError") ||
-    error.hasErrorLabel("TransientTransactionError") ||
-    error.hasErrorLabel("ResumableChangeStreamError") ||
-    (error instanceof MongoServerError && PASSING.has(Number(error.code)));
-  return passes ? new StoreUnreachableError(`Cannot reach MongoDB to ${what}`, { cause: error }) : error;
-}
-
-/** No call waits longer, in ms. The driver has no such limit of its own (timeoutMS does nothing since 7.9). */
-export const CALL_LIMIT_MS = 10_000;
-
-/** Runs one call; see `asStoreError`. A call over its limit counts as unanswered: it may still land. */
-export async function guarded<T>(what: string, act: () => Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new StoreUnreachableError(`Cannot ${what}: MongoDB did not answer within ${CALL_LIMIT_MS} ms`)),
-      CALL_LIMIT_MS,
-    );
-  });
-  try {
-    return await Promise.race([act(), limit]);
-  } catch (error) {
-    throw asStoreError(error, what);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-/** The same for a cursor, which is closed however its reader ends. */
-export async function* guardedStream<T>(
-  what: string,
-  cursor: AsyncIterable<T> & { close(): Promise<void> },
-  signal: AbortSignal,
-): AsyncGenerator<T> {
-  try {
-    for await (const item of cursor) {
-      signal.throwIfAborted();
-      yield item;
-    }
-  } catch (error) {
-    throw asStoreError(error, what);
-  } finally {
-    await cursor.close().catch(() => {}); // a cursor that cannot be closed is closed by the server's own time limit
-  }
+    PASSING_NAMES.has(error.name) ||
+    PASSING_LABELS.some((label) => error.hasErrorLabel(label)) ||
+    (error instanceof MongoServerError && PASSING.has(Number(error.code)))
+  );
 }

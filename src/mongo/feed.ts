@@ -1,11 +1,10 @@
-import type { ChangeStream, ChangeStreamDocument, Db } from "mongodb";
+import { BSON, type ChangeStream, type ChangeStreamDocument, type Db, MongoError } from "mongodb";
 import { retryDelayMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
-import { botIdOf } from "../core/ids.ts";
 import type { ChangeFeed, Hint, Watched } from "../core/ledger.ts";
 import { Bell } from "../process/bell.ts";
-import { rawIdOf } from "./bots.ts";
-import { isWithoutChangeStreams } from "./errors.ts";
+import { refusesChangeStreams } from "./errors.ts";
+import { Gathered } from "./gathered.ts";
 
 export type FeedOptions = {
   readonly clock: Clock;
@@ -14,141 +13,150 @@ export type FeedOptions = {
   readonly resyncMs?: number;
   /** The same where there are no change streams. @default 5000 */
   readonly pollMs?: number;
-  /** Told once for each collection, and again when it changes. */
-  readonly onMode?: (mode: "stream" | "poll", what: Watched, why?: unknown) => void;
+  /** False: polls though the server may have change streams. @default true */
+  readonly streams?: boolean;
+  /** Told once how changes are seen, and again when that changes; `why` is the server's refusal. */
+  readonly onMode?: (mode: "stream" | "poll", why?: unknown) => void;
 };
 
-/** Ids are gathered this long, and at most so many, before a hint is given. */
+/** Ids are gathered this long before a hint is given, in ms. */
 const GATHER_MS = 50;
-/** A quiet stream is answered this often: well below the socket's time limit. */
-const STREAM_WAIT_MS = 2_000;
-const MAX_IDS = 1_000;
+/** How long the server may keep a quiet stream's request, in ms: below the limit of a call. */
+const MAX_AWAIT_MS = 2_000;
+/** Only what names the document: the document itself would come late and for nothing. */
+const ONLY_KEYS = [{ $project: { _id: 1, operationType: 1, documentKey: 1 } }];
+/** After these a stream gives nothing more. */
+const LAST = new Set(["drop", "rename", "dropDatabase", "invalidate"]);
 
-/** Hints from change streams; where the server has none, the same hints by the clock alone. */
+type OnHint = (hint: Hint) => void;
+
+/** Hints from change streams; where the server has none, hints by the clock alone.
+ *  A watch is in one of three states. *Streaming*: hints follow each change, with a full look at the start and at each
+ *  resync. *Broken*: it opens a new stream with growing pauses, and gives a full look whenever a poll would be due, for
+ *  reads may work where streams do not. *Polling*: the server said no; it is asked again at each resync. */
 export class MongoFeed implements ChangeFeed {
   readonly #db: Db;
   readonly #collections: Readonly<Record<Watched, string>>;
   readonly #options: Required<FeedOptions>;
+  #mode: "stream" | "poll" | undefined;
 
   constructor(db: Db, botsCollection: string, options: FeedOptions) {
     this.#db = db;
     this.#collections = { bots: botsCollection, placements: "runtime.placements", segments: "runtime.segments" };
-    this.#options = { resyncMs: 180_000, pollMs: 5_000, onMode: () => {}, ...options };
+    this.#options = { resyncMs: 180_000, pollMs: 5_000, streams: true, onMode: () => {}, ...options };
   }
 
-  async watch(what: Watched, onHint: (hint: Hint) => void, signal: AbortSignal): Promise<void> {
-    const { clock, random, onMode } = this.#options;
+  async watch(what: Watched, onHint: OnHint, signal: AbortSignal): Promise<void> {
+    const { clock, random, pollMs, resyncMs, streams } = this.#options;
+    if (!streams) {
+      this.#tell("poll");
+      return every(clock, pollMs, signal, () => onHint({ kind: "all" }));
+    }
+    let lookedAt = clock.mono();
+    const lookAtAll = (): void => {
+      lookedAt = clock.mono();
+      onHint({ kind: "all" });
+    };
     for (let attempt = 0; !signal.aborted;) {
+      let isOpen = false;
+      const onOpen = (): void => {
+        isOpen = true;
+        attempt = 0;
+        this.#tell("stream");
+      };
       try {
-        await this.#stream(what, onHint, signal, () => (attempt = 0));
+        await this.#stream(what, onHint, lookAtAll, onOpen, signal);
       } catch (error) {
         if (signal.aborted) return;
-        if (isWithoutChangeStreams(error)) {
-          onMode("poll", what, error);
-          return this.#poll(onHint, signal);
+        // Not the connection's fault but our reader's: it is not ours to hide.
+        if (!(error instanceof MongoError || error instanceof BSON.BSONError)) throw error;
+        if (!isOpen && refusesChangeStreams(error)) {
+          this.#tell("poll", error);
+          const until = AbortSignal.any([signal, endAfter(clock, resyncMs, signal)]);
+          await every(clock, pollMs, until, lookAtAll);
+          continue;
         }
-        // Whatever broke it: history lost, the collection dropped, an election. A new stream and a full look mend all.
+        // Whatever broke it, history lost or an election: a new stream and a full look mend all.
       }
       await clock.sleep(retryDelayMs(attempt++, random), signal).catch(() => {});
+      if (!signal.aborted && clock.mono() - lookedAt >= pollMs) lookAtAll();
     }
   }
 
-  async #poll(onHint: (hint: Hint) => void, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      onHint({ kind: "all" });
-      await this.#options.clock.sleep(this.#options.pollMs, signal).catch(() => {});
-    }
+  #tell(mode: "stream" | "poll", why?: unknown): void {
+    if (mode === this.#mode) return;
+    this.#mode = mode;
+    this.#options.onMode(mode, why);
   }
 
   /** One stream until it breaks or is closed. @throws what broke it */
-  async #stream(what: Watched, onHint: (hint: Hint) => void, signal: AbortSignal, onOpen: () => void): Promise<void> {
-    const { clock, resyncMs, onMode } = this.#options;
-    const stream = this.#db
-      .collection(this.#collections[what])
-      .watch([{ $project: { _id: 1, operationType: 1, documentKey: 1 } }], { maxAwaitTimeMS: STREAM_WAIT_MS });
-    const gathered = new Gathered();
+  async #stream(what: Watched, onHint: OnHint, lookAtAll: () => void, onOpen: () => void, signal: AbortSignal): Promise<void> {
+    const { clock, resyncMs } = this.#options;
+    const stream = this.#db.collection(this.#collections[what]).watch(ONLY_KEYS, { maxAwaitTimeMS: MAX_AWAIT_MS });
+    const gathered = new Gathered(what);
     const fresh = new Bell();
     const end = new AbortController();
     const over = AbortSignal.any([signal, end.signal]);
-    // Closing is the only way to wake a reader that waits for the next change.
-    const closed = new Promise<void>((resolve) =>
-      over.addEventListener("abort", () => void stream.close().then(resolve, resolve), { once: true }),
-    );
-    try {
-      await opened(stream);
-      onMode("stream", what);
+    const run = async (): Promise<void> => {
+      // Fixes where the stream begins. A change that comes with it is part of the full look, which therefore comes after it.
+      await stream.tryNext();
+      if (signal.aborted) return;
       onOpen();
-      onHint({ kind: "all" }); // only now: what changed before the stream began is in this look, the rest is in the stream
+      lookAtAll();
       await Promise.all([
         read(stream, gathered, fresh).finally(() => end.abort()),
-        every(clock, resyncMs, over, () => onHint({ kind: "all" })),
+        clock.sleep(resyncMs, over).then(() => every(clock, resyncMs, over, lookAtAll), ignore),
         tell(clock, gathered, fresh, onHint, over),
       ]);
+    };
+    const left = Promise.withResolvers<void>();
+    const leave = (): void => left.resolve();
+    signal.addEventListener("abort", leave, { once: true });
+    if (signal.aborted) left.resolve();
+    try {
+      // The server may keep a quiet stream's request for seconds: who leaves does not wait for its answer.
+      await Promise.race([run(), left.promise]);
     } finally {
+      signal.removeEventListener("abort", leave);
       end.abort();
-      await closed;
+      void stream.close().catch(ignore);
     }
   }
 }
 
-/** Runs the aggregation, so that the stream's beginning is fixed and a server without change streams says so. */
-async function opened(stream: ChangeStream): Promise<void> {
-  await stream.tryNext().then((change) => {
-    if (change !== null) return; // it comes again as part of the full look that follows
-  });
-}
-
+/** Asks one reply at a time, so that each has the limit of a call. */
 async function read(stream: ChangeStream, gathered: Gathered, fresh: Bell): Promise<void> {
-  for await (const change of stream) {
+  // A stream that was closed under its reader answers null at once, for ever.
+  while (!stream.closed) {
+    const change: ChangeStreamDocument | null = await stream.tryNext();
+    if (change === null) continue;
     gathered.add(change);
     fresh.ring();
-    if (change.operationType === "invalidate" || change.operationType === "drop" || change.operationType === "rename") return;
+    if (LAST.has(change.operationType)) return;
   }
 }
 
+/** Acts at once and then at every interval, until the signal aborts. */
 async function every(clock: Clock, ms: number, signal: AbortSignal, act: () => void): Promise<void> {
   while (!signal.aborted) {
-    await clock.sleep(ms, signal).catch(() => {});
-    if (!signal.aborted) act();
+    act();
+    await clock.sleep(ms, signal).catch(ignore);
   }
 }
 
-async function tell(clock: Clock, gathered: Gathered, fresh: Bell, onHint: (hint: Hint) => void, signal: AbortSignal): Promise<void> {
+function endAfter(clock: Clock, ms: number, signal: AbortSignal): AbortSignal {
+  const end = new AbortController();
+  void clock.sleep(ms, signal).then(() => end.abort(), ignore);
+  return end.signal;
+}
+
+async function tell(clock: Clock, gathered: Gathered, fresh: Bell, onHint: OnHint, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     await fresh.wait(clock, 60_000, signal);
-    await clock.sleep(GATHER_MS, signal).catch(() => {});
+    await clock.sleep(GATHER_MS, signal).catch(ignore);
     if (!signal.aborted) for (const hint of gathered.take()) onHint(hint);
   }
 }
 
-/** What changed since the last hint, bounded: beyond that everything is looked at. */
-class Gathered {
-  readonly #ids = new Set<string>();
-  #unusable = false;
-  #all = false;
-
-  add(change: ChangeStreamDocument): void {
-    if (!("documentKey" in change)) {
-      this.#all = true;
-      return;
-    }
-    const id: unknown = (change.documentKey as { _id: unknown })._id;
-    const verdict = botIdOf(rawIdOf(id));
-    if (verdict.ok) this.#ids.add(verdict.id);
-    else this.#unusable = true;
-    if (this.#ids.size > MAX_IDS) this.#all = true;
-  }
-
-  take(): Hint[] {
-    const hints: Hint[] = this.#all
-      ? [{ kind: "all" }]
-      : [
-          ...(this.#ids.size > 0 ? [{ kind: "some" as const, ids: [...this.#ids] }] : []),
-          ...(this.#unusable ? [{ kind: "unusable" as const }] : []),
-        ];
-    this.#ids.clear();
-    this.#unusable = false;
-    this.#all = false;
-    return hints;
-  }
-}
+/** For waits that an abort cuts short: the loop around them looks at the signal. */
+function ignore(): void {}

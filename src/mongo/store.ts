@@ -6,7 +6,8 @@ import type { FleetRecord, PlacementRecord, RunRecord, SegmentRecord, StatusReco
 import type { LeaderStore } from "../leader/ports.ts";
 import type { WorkerStore } from "../worker/ports.ts";
 import { BotSource, type UserCollection } from "./bots.ts";
-import { guarded, guardedStream, isDuplicateKey } from "./errors.ts";
+import { isDuplicateKey } from "./errors.ts";
+import type { Guard } from "./guard.ts";
 import { filterOf, type Keyed, updateOf } from "./operations.ts";
 
 /** Runs kept of one bot. Source: design.md section 3. */
@@ -18,15 +19,17 @@ const PLACEMENT_BATCH = 500;
 export class MongoStore implements LeaderStore, WorkerStore {
   readonly #db: Db;
   readonly #bots: BotSource;
+  readonly #guard: Guard;
 
-  constructor(db: Db, bots: UserCollection) {
+  constructor(db: Db, bots: UserCollection, guard: Guard) {
     this.#db = db;
-    this.#bots = new BotSource(bots);
+    this.#bots = new BotSource(bots, guard);
+    this.#guard = guard;
   }
 
   /** What our own reads need. Idempotent. @throws {StoreUnreachableError} */
   async ensureIndexes(): Promise<void> {
-    await guarded("make indexes", async () => {
+    await this.#guard.call("make indexes", async () => {
       await this.#of("placements").createIndexes([{ key: { segment: 1, active: 1 } }, { key: { active: 1, segment: 1 } }]);
       await this.#of("segments").createIndexes([{ key: { owner: 1 } }]);
       await this.#of("status").createIndexes([{ key: { state: 1 } }]);
@@ -37,7 +40,7 @@ export class MongoStore implements LeaderStore, WorkerStore {
   async apply(operation: Operation): Promise<Outcome> {
     const collection = this.#of(operation.collection);
     const filter = filterOf(operation);
-    return guarded(`apply ${operation.op} to ${operation.collection}`, async () => {
+    return this.#guard.call(`apply ${operation.op} to ${operation.collection}`, async () => {
       if (operation.remove === true) return (await collection.deleteOne(filter)).deletedCount === 1 ? "won" : "missed";
       try {
         const { matchedCount, upsertedCount } = await collection.updateOne(filter, updateOf(operation), {
@@ -56,7 +59,7 @@ export class MongoStore implements LeaderStore, WorkerStore {
     collection: Collection,
     record: { readonly _id: string | number } & Readonly<Record<string, unknown>>,
   ): Promise<"inserted" | "exists"> {
-    return guarded(`insert into ${collection}`, async () => {
+    return this.#guard.call(`insert into ${collection}`, async () => {
       try {
         await this.#of(collection).insertOne({ ...record });
         return "inserted";
@@ -84,7 +87,7 @@ export class MongoStore implements LeaderStore, WorkerStore {
   }
 
   allPlacements(signal: AbortSignal): AsyncIterable<PlacementRecord> {
-    return guardedStream(
+    return this.#guard.stream(
       "read placements",
       this.#of<PlacementRecord>("placements").find({}, { sort: { _id: 1 }, batchSize: PLACEMENT_BATCH }),
       signal,
@@ -94,10 +97,10 @@ export class MongoStore implements LeaderStore, WorkerStore {
   async *activePlacements(segments: readonly SegmentId[], signal: AbortSignal): AsyncGenerator<readonly PlacementRecord[]> {
     const cursor = this.#of<PlacementRecord>("placements").find(
       { segment: { $in: [...segments] }, active: true },
-      { batchSize: PLACEMENT_BATCH },
+      { batchSize: PLACEMENT_BATCH, signal },
     );
     let batch: PlacementRecord[] = [];
-    for await (const placement of guardedStream("read placements", cursor, signal)) {
+    for await (const placement of this.#guard.stream("read placements", cursor, signal)) {
       batch.push(placement);
       if (batch.length < PLACEMENT_BATCH) continue;
       yield batch;
@@ -115,7 +118,10 @@ export class MongoStore implements LeaderStore, WorkerStore {
   }
 
   activeSegments(): Promise<readonly SegmentId[]> {
-    return guarded("read active segments", () => this.#of("placements").distinct("segment", { active: true }) as Promise<SegmentId[]>);
+    return this.#guard.call(
+      "read active segments",
+      () => this.#of("placements").distinct("segment", { active: true }) as Promise<SegmentId[]>,
+    );
   }
 
   segments(): Promise<readonly SegmentRecord[]> {
@@ -139,23 +145,30 @@ export class MongoStore implements LeaderStore, WorkerStore {
   }
 
   countInvalid(): Promise<number> {
-    return guarded("count invalid bots", () => this.#of("status").countDocuments({ state: "invalid" }));
+    return this.#guard.call("count invalid bots", () => this.#of("status").countDocuments({ state: "invalid" }));
   }
 
   async publishFleet(view: Readonly<Record<string, unknown>>): Promise<void> {
-    await guarded("publish the fleet", () => this.#of("fleet").replaceOne({ _id: "fleet" }, { ...view }, { upsert: true }));
+    await this.#guard.call("publish the fleet", () => this.#put("fleet", { _id: "fleet", ...view }));
   }
 
   async recordRun(run: RunRecord): Promise<void> {
-    const runs = this.#of<RunRecord>("runs");
-    await guarded("record a run", async () => {
-      const { _id, ...rest } = run;
-      await runs.replaceOne({ _id }, rest, { upsert: true });
-      const [oldest] = await runs
-        .find({ bot: run.bot } as object, { sort: { ended: -1 }, skip: MAX_RUNS, limit: 1, projection: { ended: 1 } })
-        .toArray();
-      if (oldest !== undefined) await runs.deleteMany({ bot: run.bot, ended: { $lte: oldest.ended } });
+    await this.#guard.call("record a run", async () => {
+      await this.#put("runs", run);
+      const runs = this.#of("runs");
+      const old = await runs.find({ bot: run.bot }, { sort: { ended: -1 }, skip: MAX_RUNS, projection: { _id: 1 } }).toArray();
+      // By id and not by time: runs that ended at the same moment would all go.
+      if (old.length > 0) await runs.deleteMany({ _id: { $in: old.map(({ _id }) => _id) } });
     });
+  }
+
+  /** Replaces or inserts. Two writers may meet in an insert: then the other's words stand, and both are right. */
+  async #put(name: "runs" | "fleet", { _id, ...rest }: { readonly _id: string }): Promise<void> {
+    try {
+      await this.#of(name).replaceOne({ _id }, rest, { upsert: true });
+    } catch (error) {
+      if (!isDuplicateKey(error)) throw error;
+    }
   }
 
   #of<T = Keyed>(name: Collection | "runs" | "fleet") {
@@ -163,6 +176,6 @@ export class MongoStore implements LeaderStore, WorkerStore {
   }
 
   #all<T extends object>(name: Collection, filter: object): Promise<T[]> {
-    return guarded(`read ${name}`, () => this.#db.collection(`runtime.${name}`).find<T>(filter).toArray());
+    return this.#guard.call(`read ${name}`, () => this.#db.collection(`runtime.${name}`).find<T>(filter).toArray());
   }
 }
