@@ -115,7 +115,9 @@ export class Admission {
           await store.apply(activate(step.bot));
           break;
         case "forget":
-          if ((await store.apply(forgetPlacement(step.bot))) === "won") await store.apply(forgetStatus(step.bot));
+          // The placement last: it is what makes the next pass come here again if this one breaks off.
+          await store.apply(forgetStatus(step.bot));
+          await store.apply(forgetPlacement(step.bot));
           break;
         case "report":
           news = await this.#report(step.bot, step.faults);

@@ -5,7 +5,7 @@ import type { BotId } from "../core/ids.ts";
 import type { ChangeFeed, Hint } from "../core/ledger.ts";
 import { nextTerm } from "../core/operations.ts";
 import { Bell } from "../process/bell.ts";
-import { isPassing } from "../process/retry.ts";
+import { isPassing, retryPassing } from "../process/retry.ts";
 import { runGroup } from "../process/run-group.ts";
 import { sideBySide } from "../process/side-by-side.ts";
 import type { Admission } from "./admission.ts";
@@ -77,7 +77,13 @@ export class Leader {
   }
 
   /** O7: every leader's writes carry a term of their own. */
-  async #takeTerm(signal: AbortSignal): Promise<number> {
+  #takeTerm(signal: AbortSignal): Promise<number> {
+    const { clock, bus } = this.#options;
+    const onRetry = (error: unknown): void => void bus.emit("round:failed", { loop: "term", error });
+    return retryPassing(() => this.#tryTerm(signal), { clock, random: () => 0.5, signal, onRetry }); // one leader: no crowd to spread
+  }
+
+  async #tryTerm(signal: AbortSignal): Promise<number> {
     const { store } = this.#options;
     for (;;) {
       signal.throwIfAborted();

@@ -36,10 +36,11 @@ export class Bots {
     for (const bot of bots) this.#queue.request(bot);
   }
 
-  /** Whether a call for the bot may be in hand: a visit is under way, or the last one ended in a fault, and what it asked
-   *  for may still land. Until a visit ends well no list can tell how the bot stands. */
-  isBusy(bot: BotId): boolean {
-    return this.#queue.isVisiting(bot) || this.#faults.has(bot);
+  /** Bots for which a call may be in hand: a visit is under way, or the last one ended in a fault, and what it asked for
+   *  may still land. Until a visit ends well no list can tell how such a bot stands. */
+  *busy(): Generator<BotId> {
+    yield* this.#queue.visiting();
+    yield* this.#faults.keys();
   }
 
   /** Takes over what the last owner, or this process before a restart, reported: counts of crashes and ends. A bot
@@ -106,9 +107,12 @@ export class Bots {
       return this.#forget(bot, desired.get(bot) === want);
     }
     if (want.desired.why === "deleted") {
+      // A report that still waits would bring the status back. The placement goes last: while it stands, the leader finishes
+      // what breaks off here. And only if it is still inactive: a bot inserted again under this id keeps its place.
+      await reports.drop(bot);
       await store.apply(deactivate(bot, want.segment, null));
-      // Only if it is still inactive: a bot inserted again under this id keeps its place.
-      if ((await store.apply(forgetPlacement(bot))) === "won") await store.apply(forgetStatus(bot));
+      await store.apply(forgetStatus(bot));
+      await store.apply(forgetPlacement(bot));
       return this.#forget(bot, desired.get(bot) === want);
     }
     await reports.settled(want, past ?? FRESH, want.desired.why === "invalid" ? "invalid" : "stopped");

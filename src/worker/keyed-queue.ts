@@ -32,9 +32,9 @@ export class KeyedQueue<Key extends string> {
     this.#bell.ring();
   }
 
-  /** Whether a visit to `key` is under way: until then its effects are not all known. */
-  isVisiting(key: Key): boolean {
-    return this.#visiting.has(key);
+  /** Keys with a visit under way: until it ends its effects are not all known. */
+  visiting(): IterableIterator<Key> {
+    return this.#visiting.keys();
   }
 
   /** Starts due visits until the signal aborts, then waits for those under way. `visit` must not throw. */

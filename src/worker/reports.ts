@@ -105,6 +105,12 @@ export class Reports {
     if (from !== undefined) this.#bus.emit("bot:state", { bot, from, to: undefined });
   }
 
+  /** Nothing more is written of this bot: what waits is dropped, what is on its way has landed or failed. */
+  async drop(bot: BotId): Promise<void> {
+    this.#pending.delete(bot);
+    await this.#writing.get(bot)?.catch(() => {});
+  }
+
   /** What was reported before this process began, so that a status keeps its last exit. */
   remember(statuses: readonly StatusRecord[]): void {
     for (const { _id, epoch: _e, sid: _s, ...fields } of statuses)

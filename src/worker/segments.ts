@@ -129,7 +129,11 @@ export class OwnedSegments {
 
   #isQuiet(segment: SegmentId): boolean {
     const { desired, bots } = this.#options;
-    for (const want of desired.all()) if (want.segment === segment && bots.isBusy(want.bot)) return false;
+    for (const bot of bots.busy()) {
+      const want = desired.get(bot);
+      // Nobody wants it any more, so which segment its call is about is not known: it could be this one.
+      if (want === undefined || want.segment === segment) return false;
+    }
     return true;
   }
 

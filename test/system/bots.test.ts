@@ -109,7 +109,10 @@ describe("system: one runtime on a real engine and a real MongoDB server", funct
     });
     expect(status.lastExit).to.deep.include({ code: 7, oom: "no", why: "crashed" });
     expect(status.nextStart).to.be.instanceOf(Date);
-    const runs = await runtime.runtimeCollection("runs").find({ bot: "crasher" }).sort({ ended: 1 }).toArray();
+    const runs = await eventually("three runs are recorded", async () => {
+      const all = await runtime.runtimeCollection("runs").find({ bot: "crasher" }).sort({ ended: 1 }).toArray();
+      return all.length >= 3 ? all : undefined;
+    });
     expect(runs.slice(0, 3).map((r) => r.log)).to.deep.equal(Array.from({ length: 3 }, () => "about to fail\n"));
     const gaps = runs.slice(1).map((r, i) => (r.started as Date).getTime() - ((runs[i] as Keyed).ended as Date).getTime());
     expect(gaps[0]).to.be.within(700, 30_000);

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
@@ -29,6 +30,15 @@ describe("process: clocks", () => {
       expect(await clock.sleep(1, end.signal).catch((e: unknown) => e)).to.equal(reason);
     });
   }
+});
+
+describe("process: the system's clock", () => {
+  it("counts from boot, suspend included, and never goes back", () => {
+    const readings = Array.from({ length: 50 }, () => systemClock.mono());
+    const boot = Number.parseFloat(readFileSync("/proc/uptime", "utf8")) * 1_000;
+    expect(readings.every((at, i) => i === 0 || at >= (readings[i - 1] ?? 0))).to.equal(true);
+    expect(boot - (readings.at(-1) ?? 0)).to.be.within(0, 5_000);
+  });
 });
 
 describe("process: bell", () => {

@@ -35,7 +35,7 @@ describe("worker/keyed-queue", () => {
     queue.request("a");
     await settle();
     expect(begun).to.deep.equal(["a@0", "b@0"]);
-    expect(queue.isVisiting("a")).to.equal(true);
+    expect([...queue.visiting()]).to.deep.equal(["a", "b"]);
     finish.get("a")?.();
     await settle();
     expect(begun).to.deep.equal(["a@0", "b@0", "a@0"]);
@@ -50,7 +50,7 @@ describe("worker/keyed-queue", () => {
     finish.get("a")?.();
     await settle();
     expect(begun).to.deep.equal(["a@0", "a@0"]);
-    expect(queue.isVisiting("a")).to.equal(false);
+    expect([...queue.visiting()]).to.deep.equal([]);
   });
 
   it("waits for a later time, and for the earliest of several", async () => {

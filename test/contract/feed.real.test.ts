@@ -1,0 +1,170 @@
+import { randomUUID } from "node:crypto";
+import { expect } from "chai";
+import { type Collection, type Document, MongoClient, ObjectId } from "mongodb";
+import { openCache } from "../../scripts/lib/cache.ts";
+import { type PrivateMongo, startPrivateMongo } from "../../scripts/lib/private-mongo.ts";
+import { openRun, type Run } from "../../scripts/lib/run-dir.ts";
+import type { Hint, Watched } from "../../src/core/ledger.ts";
+import { connectStore } from "../../src/mongo/connect.ts";
+import type { FeedOptions } from "../../src/mongo/feed.ts";
+import { systemClock } from "../../src/process/clock.ts";
+import { eventually } from "../support/eventually.ts";
+
+const named = process.env["MONGO_URI"];
+
+const sockets = (): number => process.getActiveResourcesInfo().filter((kind) => kind === "TCPSocketWrap").length;
+
+/** A user's collection with the feed on it: what the user does is one side, the hints are the other. */
+async function openFeed(uri: string, over: Partial<FeedOptions> = {}, what: Watched = "bots") {
+  const dbName = `feed-${randomUUID()}`;
+  const hints: Hint[] = [];
+  const modes: string[] = [];
+  const onMode = (mode: string): number => modes.push(mode);
+  const options = { clock: systemClock, random: Math.random, onMode, ...over };
+  const connection = await connectStore({ uri, dbName, collectionName: "bots", ...options });
+  const user = await new MongoClient(uri).connect();
+  const db = user.db(dbName);
+  const bots: Collection<Document & { _id: unknown }> = db.collection(what === "bots" ? "bots" : `runtime.${what}`);
+  const end = new AbortController();
+  const watching = connection.feed.watch(what, (hint) => hints.push(hint), end.signal);
+  const close = async (): Promise<void> => {
+    end.abort();
+    await watching;
+    await db.dropDatabase();
+    await Promise.all([user.close(), connection.close()]);
+  };
+  return { hints, modes, bots, db, end, watching, [Symbol.asyncDispose]: close };
+}
+
+/** Hints since the last one of its kind was taken, once `count` of them were given. */
+const given = async (hints: Hint[], test: (hint: Hint) => boolean, count = 1): Promise<Hint[]> => {
+  const found = () => hints.filter(test);
+  await eventually(
+    `${count} hints`,
+    async () => found().length >= count,
+    10_000,
+    async () => JSON.stringify(hints),
+  );
+  return found();
+};
+const isAll = (hint: Hint): boolean => hint.kind === "all";
+const names = (id: string) => (hint: Hint) => hint.kind === "some" && hint.ids.includes(id);
+
+(named === undefined ? describe.skip : describe)("ChangeFeed: a real MongoDB", function () {
+  this.timeout(60_000);
+  const uri = String(named);
+  let held: number;
+  beforeEach(() => {
+    held = sockets();
+  });
+  afterEach(() => eventually("all sockets are closed", async () => sockets() <= held));
+
+  it("hints at everything first, then at each insert, update and delete", async () => {
+    await using feed = await openFeed(uri);
+    await given(feed.hints, isAll);
+    expect([feed.hints, feed.modes]).to.deep.equal([[{ kind: "all" }], ["stream"]]);
+    const twin = new ObjectId();
+    await feed.bots.insertOne({ _id: "a" });
+    await feed.bots.insertOne({ _id: twin });
+    await given(feed.hints, names("a"));
+    await given(feed.hints, names(twin.toHexString()));
+    await feed.bots.updateOne({ _id: "a" } as object, { $set: { enabled: false } });
+    await given(feed.hints, names("a"), 2);
+    await feed.bots.deleteOne({ _id: "a" } as object);
+    await given(feed.hints, names("a"), 3);
+    expect(feed.hints.filter((hint) => hint.kind !== "some")).to.deep.equal([{ kind: "all" }]);
+  });
+
+  for (const { why, _id } of [
+    { why: "a number", _id: 5 },
+    { why: "an empty string", _id: "" },
+    { why: "a name that is too long", _id: "x".repeat(201) },
+    { why: "an object", _id: { a: 1 } },
+  ]) {
+    it(`calls unusable what names no bot: ${why}`, async () => {
+      await using feed = await openFeed(uri);
+      await given(feed.hints, isAll);
+      await feed.bots.insertOne({ _id });
+      await given(feed.hints, ({ kind }) => kind === "unusable");
+      expect(feed.hints.some(({ kind }) => kind === "some")).to.equal(false);
+    });
+  }
+
+  it("gathers a burst, and calls more than 1,000 ids everything", async () => {
+    await using feed = await openFeed(uri);
+    await given(feed.hints, isAll);
+    await feed.bots.insertMany(Array.from({ length: 100 }, (_, n) => ({ _id: `few-${n}` })));
+    await given(feed.hints, names("few-99"));
+    expect(feed.hints.length).to.be.below(50);
+    await feed.bots.insertMany(Array.from({ length: 5_000 }, (_, n) => ({ _id: `many-${n}` })));
+    await eventually("all of them are covered", async () => {
+      const last = feed.hints.findLastIndex(names("many-4999"));
+      return last >= 0 || feed.hints.filter(isAll).length > 1;
+    });
+    for (const hint of feed.hints) if (hint.kind === "some") expect(hint.ids.length).to.be.at.most(1_000);
+  });
+
+  it("goes on after its collection was dropped, and looks at everything", async () => {
+    await using feed = await openFeed(uri);
+    await given(feed.hints, isAll);
+    await feed.bots.insertOne({ _id: "a" });
+    await given(feed.hints, names("a"));
+    await feed.bots.drop();
+    await given(feed.hints, isAll, 2);
+    await eventually("it sees changes again", async () => {
+      await feed.bots.updateOne({ _id: "b" } as object, { $inc: { n: 1 } }, { upsert: true });
+      return feed.hints.some(names("b"));
+    });
+  });
+
+  it("looks at everything again by its clock", async () => {
+    await using feed = await openFeed(uri, { resyncMs: 50 });
+    await given(feed.hints, isAll, 3);
+  });
+
+  it("watches placements under their own name", async () => {
+    await using feed = await openFeed(uri, {}, "placements");
+    await given(feed.hints, isAll);
+    await feed.bots.insertOne({ _id: "p" });
+    await given(feed.hints, names("p"));
+  });
+
+  it("returns when told to, at once if it was told before", async () => {
+    await using feed = await openFeed(uri);
+    await given(feed.hints, isAll);
+    feed.end.abort();
+    await feed.watching;
+    const { length } = feed.hints;
+    await feed.bots.insertOne({ _id: "late" });
+    expect(feed.hints).to.have.lengthOf(length);
+  });
+});
+
+// A server that stands alone has no change streams. Its own server is started only where the suite has one at all.
+(named === undefined ? describe.skip : describe)("ChangeFeed: a MongoDB without change streams", function () {
+  this.timeout(120_000);
+  let run: Run;
+  let alone: PrivateMongo;
+  before(async () => {
+    run = await openRun();
+    const place = { runDir: run.dir, cacheDir: await openCache(process.env), say: () => {} };
+    alone = await startPrivateMongo({ ...place, flags: ["--standalone"] });
+  });
+  after(async () => {
+    await alone.stop();
+    await run.remove();
+  });
+
+  it("looks at everything at each poll, and says once that it polls", async () => {
+    await using feed = await openFeed(alone.uri, { pollMs: 20 });
+    await given(feed.hints, isAll, 5);
+    expect(feed.hints.every(isAll)).to.equal(true);
+    expect(feed.modes).to.deep.equal(["poll"]);
+  });
+
+  it("asks for change streams again after the resync, without a second word", async () => {
+    await using feed = await openFeed(alone.uri, { pollMs: 10, resyncMs: 40 });
+    await given(feed.hints, isAll, 15);
+    expect(feed.modes).to.deep.equal(["poll"]);
+  });
+});

@@ -1,0 +1,126 @@
+import { EventEmitter } from "node:events";
+import type { Epoch, SegmentId } from "../../src/core/ids.ts";
+import { segmentOf } from "../../src/core/segment.ts";
+import { pickReading } from "../../src/document/pick-reading.ts";
+import { createBotReader } from "../../src/document/read-bot.ts";
+import { Admission } from "../../src/leader/admission.ts";
+import type { LeaderEvents } from "../../src/leader/events.ts";
+import { Leader } from "../../src/leader/leader.ts";
+import { runGroup } from "../../src/process/run-group.ts";
+import type { WorkerEvents } from "../../src/worker/events.ts";
+import type { ReleasedRecord } from "../../src/worker/segments.ts";
+import { Session } from "../../src/worker/session.ts";
+import { Worker } from "../../src/worker/worker.ts";
+import { bot } from "./builders.ts";
+import { FakeClock } from "./fake-clock.ts";
+import { FakeEngine, type FakeEngineOptions } from "./fake-engine.ts";
+import { ModelStore } from "./model-store.ts";
+
+const RENEW_MS = 2_000;
+export const MAX_SEGMENT = 16;
+
+/** A bot's document as a user writes it. */
+export const aDocument = (_id: unknown, over: Readonly<Record<string, unknown>> = {}) => ({ _id, image: "bot-runner/demo-bot:1", ...over });
+
+export const placeOf = (id: string): SegmentId => segmentOf(bot(id), MAX_SEGMENT);
+
+/** The record of released segments, as it would stand on disk. */
+class ReleasedMap implements ReleasedRecord {
+  readonly #epochs = new Map<SegmentId, Epoch>();
+  epochOf(segment: SegmentId): Epoch | undefined {
+    return this.#epochs.get(segment);
+  }
+  async append(segment: SegmentId, epoch: Epoch): Promise<void> {
+    this.#epochs.set(segment, epoch);
+  }
+}
+
+type Life = { readonly end: AbortController; readonly running: Promise<void>; fault: unknown };
+
+/** One process's worker and leader on a model store, a fake engine and a hand-driven clock. The three outlive the
+ *  process: `startWorker` after `end` is a restart of it. */
+export class Fleet {
+  readonly clock = new FakeClock();
+  readonly store = new ModelStore();
+  readonly engine: FakeEngine;
+  readonly released = new ReleasedMap();
+  readonly bus = new EventEmitter<WorkerEvents>();
+  readonly leaderBus = new EventEmitter<LeaderEvents>();
+  /** Names of the worker's events, in order. */
+  readonly told: string[] = [];
+  readonly admission: Admission;
+  readonly #lives: Life[] = [];
+
+  constructor(engine: Omit<FakeEngineOptions, "clock"> = {}) {
+    this.engine = new FakeEngine({ clock: this.clock, ...engine });
+    const { store, clock, leaderBus: bus } = this;
+    const read = createBotReader({ maxStopGraceSeconds: 60 });
+    this.admission = new Admission({ store, read, maxSegment: MAX_SEGMENT, clock, bus });
+    for (const name of ["bot:started", "bot:adopted", "bot:stopped", "bot:ended", "bot:visit-failed"] as const)
+      this.bus.on(name, ({ bot }: { bot: string }) => this.told.push(`${name} ${bot}`));
+  }
+
+  newLeader(worker = "pod"): Leader {
+    const { store, clock, leaderBus: bus, admission } = this;
+    return new Leader({ store, feed: store, admission, clock, bus, checkIntervalMs: 5_000, worker });
+  }
+
+  startLeader(worker?: string): { readonly leader: Leader } & Life {
+    const leader = this.newLeader(worker);
+    return Object.assign(
+      this.#live((signal) => leader.run(signal)),
+      { leader },
+    );
+  }
+
+  /** Opens the session (a continued one waits until it is sure that nobody else lives) and runs the worker. */
+  async startWorker(): Promise<{ readonly worker: Worker; readonly session: Session } & Life> {
+    const { store, clock, bus, engine, released } = this;
+    const options = { store, clock, bus, base: "engine-1", pod: "pod", node: "node", capacity: 500, renewMs: RENEW_MS };
+    const opening = Session.open(options, new AbortController().signal);
+    await clock.advance(3 * RENEW_MS);
+    const session = await opening;
+    const readBot = createBotReader({ maxStopGraceSeconds: 60 });
+    const read = (found: Parameters<typeof pickReading>[0]) => pickReading(found, readBot);
+    const own = { pod: "pod", renewMs: RENEW_MS, startConcurrency: 4, random: () => 0 };
+    const worker = new Worker({ store, feed: store, engine, session, released, read, clock, bus, ...own });
+    return Object.assign(
+      this.#live((signal) => worker.run(signal)),
+      { worker, session },
+    );
+  }
+
+  /** Worker and leader with these documents, and time enough for all of them to run. */
+  async start(...documents: readonly Parameters<ModelStore["putBot"]>[0][]) {
+    for (const document of documents) this.store.putBot(document);
+    const worker = await this.startWorker();
+    const leader = this.startLeader();
+    await this.clock.advance(3_000);
+    return Object.assign(worker, { leader });
+  }
+
+  /** Ends everything that runs as a crash would: nothing is stopped at the engine. */
+  async end(): Promise<void> {
+    for (const { end } of this.#lives) end.abort();
+    // A stop that is under way is waited for, and lasts as long as its grace.
+    for (let n = 0; n < 5; n++) await this.clock.advance(30_000);
+    await Promise.all(this.#lives.map(({ running }) => running));
+    this.#lives.length = 0;
+  }
+
+  #live(run: (signal: AbortSignal) => Promise<void>): Life {
+    const end = new AbortController();
+    const life: Life = { end, fault: undefined, running: Promise.resolve() };
+    const running = runGroup([run], end.signal).catch((error: unknown) => {
+      life.fault = error; // for the test to look at
+    });
+    Object.assign(life, { running });
+    this.#lives.push(life);
+    return life;
+  }
+}
+
+export async function stop({ end, running }: Pick<Life, "end" | "running">): Promise<void> {
+  end.abort();
+  await running;
+}

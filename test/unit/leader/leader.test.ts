@@ -1,0 +1,184 @@
+import { expect } from "chai";
+import type { Figures } from "../../../src/core/figures.ts";
+import type { SegmentRecord } from "../../../src/core/records.ts";
+import { aSegment, aWorker, epoch, sid } from "../../support/builders.ts";
+import { aDocument, Fleet, placeOf, stop } from "../../support/fleet.ts";
+
+const aPlacement = (id: string, over: object = {}) => ({ _id: id, segment: placeOf(id), active: true, done: null, ...over });
+
+describe("leader/leader Leader", () => {
+  let fleet: Fleet;
+  let told: string[];
+  beforeEach(() => {
+    fleet = new Fleet();
+    told = [];
+    fleet.leaderBus.on("leader:elected", ({ term }) => told.push(`elected ${term}`));
+    fleet.leaderBus.on("leader:resigned", ({ term }) => told.push(`resigned ${term}`));
+    fleet.leaderBus.on("assignment:stepped", ({ step }) => told.push(`${step.kind} ${step.segment}`));
+    fleet.leaderBus.on("assignment:missed", ({ step }) => told.push(`missed ${step.kind} ${step.segment}`));
+    fleet.leaderBus.on("round:failed", ({ loop }) => told.push(`failed ${loop}`));
+  });
+  afterEach(async () => {
+    await fleet.end();
+    expect([fleet.store.watching, fleet.store.openStreams]).to.deep.equal([0, 0]);
+  });
+
+  const a = placeOf("a");
+  const segmentOf = (id: number): SegmentRecord | undefined => fleet.store.get<SegmentRecord>("segments", id);
+
+  it("creates, then assigns the segments of active bots", async () => {
+    fleet.store.put("workers", aWorker("w"));
+    fleet.store.putBot(aDocument("a"));
+    fleet.startLeader();
+    await fleet.clock.advance(1_000);
+    expect(told).to.deep.equal(["elected 1", `create ${a}`, `assign ${a}`]);
+    const born = Math.floor(fleet.clock.wall().getTime() / 1_000) - 1;
+    expect(segmentOf(a)).to.deep.equal({ _id: a, state: "assigned", owner: "w", epoch: born + 1, term: 1, target: null });
+  });
+
+  it("follows a hint at once, not at the next check", async () => {
+    fleet.store.put("workers", aWorker("w"));
+    fleet.startLeader();
+    await fleet.clock.advance(1_000);
+    fleet.store.putBot(aDocument("a"));
+    await fleet.clock.advance(500);
+    expect(segmentOf(a)?.owner).to.equal("w");
+  });
+
+  it("waits with a segment until there is a worker", async () => {
+    fleet.store.putBot(aDocument("a"));
+    const { leader } = fleet.startLeader();
+    await fleet.clock.advance(1_000);
+    expect([segmentOf(a)?.state, leader.latest()?.figures.segment_backlog]).to.deep.equal(["free", 1]);
+    fleet.store.put("workers", aWorker("w"));
+    await fleet.clock.advance(6_000);
+    expect([segmentOf(a)?.owner, leader.latest()?.figures.segment_backlog]).to.deep.equal(["w", 0]);
+  });
+
+  it("revokes a segment without active bots, and gives it out again after its release", async () => {
+    fleet.store.put("workers", aWorker("w"));
+    fleet.store.put("segments", aSegment(a, { state: "assigned", owner: sid("w") }));
+    fleet.store.putBot(aDocument("a", { enabled: false }));
+    fleet.store.put("placements", aPlacement("a", { active: false }));
+    fleet.startLeader();
+    await fleet.clock.advance(1_000);
+    expect([segmentOf(a)?.state, segmentOf(a)?.owner]).to.deep.equal(["revoking", "w"]);
+    fleet.store.put("segments", aSegment(a, { epoch: epoch(100) }));
+    fleet.store.putBot(aDocument("a"));
+    await fleet.clock.advance(2_000);
+    expect([segmentOf(a)?.state, segmentOf(a)?.epoch]).to.deep.equal(["assigned", 101]);
+  });
+
+  for (const state of ["dead", "gone"] as const) {
+    it(`frees what a ${state} owner left, and gives it to the living under a new epoch`, async () => {
+      fleet.store.put("workers", aWorker("old", { state }));
+      fleet.store.put("workers", aWorker("new"));
+      fleet.store.put("segments", aSegment(a, { state: "assigned", owner: sid("old"), epoch: epoch(7) }));
+      fleet.store.putBot(aDocument("a"));
+      fleet.store.put("placements", aPlacement("a"));
+      fleet.startLeader();
+      await fleet.clock.advance(1_000);
+      expect(told).to.deep.equal(["elected 1", `free ${a}`, `assign ${a}`]);
+      expect([segmentOf(a)?.owner, segmentOf(a)?.epoch]).to.deep.equal(["new", 8]);
+    });
+  }
+
+  it("tells the figures, and publishes them when they change", async () => {
+    fleet.store.put("workers", aWorker("w"));
+    fleet.store.put("workers", aWorker("gone", { state: "gone" }));
+    for (const id of ["a", "b", "c"]) fleet.store.putBot(aDocument(id));
+    const invalid: number[] = [];
+    fleet.leaderBus.on("figures:observed", (seen) => invalid.push(seen.invalid));
+    const { leader } = fleet.startLeader();
+    expect(leader.latest()).to.equal(undefined);
+    await fleet.clock.advance(2_000);
+    const total = new Set(["a", "b", "c"].map(placeOf)).size;
+    const figures: Figures = {
+      total_segments: total,
+      assigned_segments: total,
+      orphaned_segments: 0,
+      available_workers: 1,
+      segment_backlog: total - 1,
+    };
+    expect(leader.latest()?.figures).to.deep.equal(figures);
+    expect(fleet.store.fleetView).to.deep.include({ leader: "pod", ...figures });
+    fleet.store.putBot(aDocument("bad", { image: 5 }));
+    await fleet.clock.advance(6_000);
+    expect([invalid[0], invalid.at(-1)]).to.deep.equal([0, 1]);
+    expect(leader.latest()!.ageMs).to.be.at.most(5_500);
+  });
+
+  it("tells nothing of a fleet that it has not fully read", async () => {
+    fleet.store.put("workers", aWorker("w"));
+    fleet.store.put("segments", aSegment(a, { state: "assigned", owner: sid("w") }));
+    fleet.store.putBot(aDocument("a"));
+    for (let n = 0; n < 3; n++) fleet.store.failNext("stringBots");
+    const { leader } = fleet.startLeader();
+    await fleet.clock.advance(1_500);
+    expect([leader.latest(), segmentOf(a)?.state]).to.deep.equal([undefined, "assigned"]);
+    await fleet.clock.advance(5_000);
+    expect([leader.latest()?.figures.assigned_segments, segmentOf(a)?.state]).to.deep.equal([1, "assigned"]);
+  });
+
+  it("goes on after the store was away", async () => {
+    fleet.store.put("workers", aWorker("w"));
+    const life = fleet.startLeader();
+    await fleet.clock.advance(1_000);
+    fleet.store.goAway();
+    fleet.store.putBot(aDocument("a"));
+    await fleet.clock.advance(20_000);
+    fleet.store.comeBack();
+    await fleet.clock.advance(6_000);
+    expect(segmentOf(a)?.owner).to.equal("w");
+    expect([life.fault, told.includes("failed assignment")]).to.deep.equal([undefined, true]);
+  });
+
+  it("sees by another's word that it is not the leader any more", async () => {
+    fleet.store.put("workers", aWorker("w"));
+    fleet.startLeader();
+    await fleet.clock.advance(1_000);
+    fleet.store.put("segments", aSegment(a, { term: 9 }));
+    fleet.store.putBot(aDocument("a"));
+    await fleet.clock.advance(1_000);
+    expect([segmentOf(a)?.state, told.includes(`missed assign ${a}`)]).to.deep.equal(["free", true]);
+  });
+
+  describe("terms", () => {
+    it("rise with each leader, and stay with who resigned", async () => {
+      for (const worker of ["one", "two", "three"]) {
+        const life = fleet.startLeader(worker);
+        await fleet.clock.advance(1_000);
+        await stop(life);
+        expect(life.leader.latest()).to.equal(undefined);
+      }
+      expect(told).to.deep.equal([1, 2, 3].flatMap((term) => [`elected ${term}`, `resigned ${term}`]));
+      expect(await fleet.store.leaderTerm()).to.equal(3);
+    });
+
+    it("are different for leaders that begin at once", async () => {
+      for (const worker of ["one", "two", "three"]) fleet.startLeader(worker);
+      await fleet.clock.advance(1_000);
+      expect(told.toSorted()).to.deep.equal(["elected 1", "elected 2", "elected 3"]);
+    });
+
+    for (const method of ["leaderTerm", "insert"] as const) {
+      it(`are taken though the store does not answer ${method} at once`, async () => {
+        fleet.store.failNext(method);
+        const life = fleet.startLeader();
+        await fleet.clock.advance(10_000);
+        expect([life.fault, told]).to.deep.equal([undefined, ["failed term", "elected 1"]]);
+      });
+    }
+  });
+
+  it("gives each segment one owner, whoever leads beside it", async () => {
+    for (const id of ["w1", "w2"]) fleet.store.put("workers", aWorker(id));
+    for (let n = 0; n < 40; n++) fleet.store.putBot(aDocument(`bot-${n}`));
+    for (const worker of ["one", "two"]) fleet.startLeader(worker);
+    await fleet.clock.advance(10_000);
+    const records = (await fleet.store.segments()).filter(({ owner }) => owner !== null);
+    expect(new Set(records.map(({ _id }) => _id)).size).to.equal((await fleet.store.activeSegments()).length);
+    const born = 1_800_000_000;
+    expect(records.every(({ epoch }) => epoch - born <= 3)).to.equal(true);
+  });
+});

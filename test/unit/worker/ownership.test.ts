@@ -1,0 +1,299 @@
+import { expect } from "chai";
+import { EngineUnreachableError, SessionLostError } from "../../../src/core/errors.ts";
+import { freeSegment } from "../../../src/core/operations.ts";
+import type { SegmentRecord, WorkerRecord } from "../../../src/core/records.ts";
+import { createBotReader } from "../../../src/document/read-bot.ts";
+import { stopAll } from "../../../src/worker/stop-all.ts";
+import type { Worker } from "../../../src/worker/worker.ts";
+import { aSpec, bot, epoch, hash, segment, sid } from "../../support/builders.ts";
+import { aDocument, Fleet, placeOf, stop } from "../../support/fleet.ts";
+import { fields } from "../../contract/operation-cases.ts";
+
+function hashOf(document: ReturnType<typeof aDocument>): string {
+  const reading = createBotReader({ maxStopGraceSeconds: 60 })({ raw: { kind: "string", value: String(document._id) }, document });
+  return reading.kind === "valid" ? reading.hash : "";
+}
+
+describe("worker: what it owns", () => {
+  let fleet: Fleet;
+  const never = new AbortController().signal;
+  const segmentOf = (id: string): SegmentRecord => fleet.store.get<SegmentRecord>("segments", placeOf(id))!;
+  const session = (id: string): WorkerRecord => fleet.store.get<WorkerRecord>("workers", id)!;
+  /** A container as another life of this worker would have left it. */
+  const leave = async (id: string, over: { sid?: string; epoch?: number; segment?: number; hash?: string } = {}): Promise<void> => {
+    const owner = { segment: segment(over.segment ?? placeOf(id)), epoch: epoch(over.epoch ?? 5), sid: sid(over.sid ?? "engine-1") };
+    await fleet.engine.start(
+      await fleet.engine.create({ bot: bot(id), spec: aSpec(), hash: hash(over.hash ?? "old"), why: "new", ...owner }),
+    );
+  };
+
+  /** The process died after it had stopped its bot, while the store still says that the segment is its own. */
+  async function ownedAndStopped(): Promise<SegmentRecord> {
+    await fleet.start(aDocument("a"));
+    await fleet.end();
+    fleet.engine.vanish(bot("a"));
+    fleet.told.length = 0;
+    return segmentOf("a");
+  }
+
+  beforeEach(() => {
+    fleet = new Fleet();
+  });
+  afterEach(() => fleet.end());
+
+  describe("containers of others", () => {
+    it("kills what carries its label and belongs to nobody it knows", async () => {
+      await leave("stranger", { sid: "other" });
+      await leave("old-epoch", { epoch: 1 });
+      await fleet.start(aDocument("a"), aDocument("old-epoch"));
+      await fleet.clock.advance(12_000);
+      expect(fleet.engine.running()).to.have.members(["a", "old-epoch"]);
+      expect((await fleet.engine.list()).every((c) => c.epoch === segmentOf(c.bot).epoch && c.sid === "engine-1")).to.equal(true);
+    });
+
+    for (const other of [{ epoch: 1 }, { sid: "other" }]) {
+      it(`kills another owner's container though its document is the same: ${JSON.stringify(other)}`, async () => {
+        await fleet.start(aDocument("a"));
+        await fleet.end();
+        fleet.engine.vanish(bot("a"));
+        await leave("a", { hash: hashOf(aDocument("a")), epoch: segmentOf("a").epoch, ...other });
+        fleet.told.length = 0;
+        await fleet.startWorker();
+        await fleet.clock.advance(12_000);
+        const [container, ...more] = await fleet.engine.list();
+        expect([container?.epoch, container?.sid, more]).to.deep.equal([segmentOf("a").epoch, "engine-1", []]);
+        expect(fleet.told).to.deep.equal(["bot:stopped a", "bot:ended a", "bot:started a"]);
+      });
+    }
+
+    it("calls nothing a stranger before it has read all that it owns", async () => {
+      await fleet.start(aDocument("a"));
+      await fleet.end();
+      fleet.told.length = 0;
+      for (let n = 0; n < 30; n++) fleet.store.failNext("activePlacements");
+      await fleet.startWorker();
+      await fleet.clock.advance(20_000);
+      expect([fleet.engine.running(), fleet.told]).to.deep.equal([["a"], []]);
+      await fleet.clock.advance(30_000);
+      expect([fleet.engine.running(), fleet.told]).to.deep.equal([["a"], ["bot:adopted a"]]);
+    });
+  });
+
+  describe("a restart of the process", () => {
+    it("keeps counts of crashes and the wait before the next start's length", async () => {
+      const first = await fleet.start(aDocument("a"));
+      for (const wait of [1_000, 2_000]) {
+        fleet.engine.exit(bot("a"), 3);
+        await fleet.clock.advance(wait);
+      }
+      await stop(first);
+      await fleet.startWorker();
+      await fleet.clock.advance(12_000);
+      fleet.engine.exit(bot("a"), 3);
+      await fleet.clock.advance(3_999);
+      expect(fleet.engine.running()).to.deep.equal([]);
+      await fleet.clock.advance(1);
+      expect(fleet.engine.running()).to.deep.equal(["a"]);
+    });
+
+    it("never starts under an epoch that was released, though the store still calls it ours", async () => {
+      const { epoch: past } = await ownedAndStopped();
+      await fleet.released.append(placeOf("a"), past);
+      await fleet.startWorker();
+      await fleet.clock.advance(30_000);
+      expect(fleet.engine.running()).to.deep.equal([]);
+      expect(fleet.told).to.deep.equal([]);
+    });
+
+    it("starts under the next epoch after a release", async () => {
+      const { epoch: past } = await ownedAndStopped();
+      await fleet.released.append(placeOf("a"), epoch(past - 1));
+      await fleet.startWorker();
+      await fleet.clock.advance(5_000);
+      expect(fleet.engine.running()).to.deep.equal(["a"]);
+    });
+  });
+
+  describe("leaving", () => {
+    let worker: Worker;
+    const draining = (): Promise<boolean> => worker.drain(never);
+
+    it("drains: stops all, releases all, keeps placements active, and says good-bye", async () => {
+      const { worker } = await fleet.start(aDocument("a"), aDocument("b"), aDocument("c"));
+      const drained = worker.drain(never);
+      await fleet.clock.advance(5_000);
+      expect(await drained).to.equal(true);
+      expect(await fleet.engine.list()).to.deep.equal([]);
+      for (const id of ["a", "b", "c"]) {
+        expect([segmentOf(id).state, segmentOf(id).owner, fleet.store.get("placements", id)?.["active"]]).to.deep.equal([
+          "free",
+          null,
+          true,
+        ]);
+        expect(fleet.released.epochOf(placeOf(id))).to.equal(segmentOf(id).epoch);
+        expect(fleet.store.get("status", id)?.["state"]).to.equal("stopped");
+      }
+      expect(session("engine-1").state).to.equal("gone");
+    });
+
+    it("starts nothing once it drains", async () => {
+      const { worker } = await fleet.start(aDocument("a"));
+      const drained = worker.drain(never);
+      fleet.store.putBot(aDocument("a", { env: { A: "2" } }));
+      fleet.store.putBot(aDocument("late"));
+      await fleet.clock.advance(5_000);
+      expect(await drained).to.equal(true);
+      expect(fleet.told.filter((line) => line.startsWith("bot:started"))).to.deep.equal(["bot:started a"]);
+    });
+
+    for (const { why, act } of [
+      { why: "the bot was disabled", act: () => fleet.store.putBot(aDocument("a", { enabled: false })) },
+      { why: "the bot was deleted", act: () => fleet.store.deleteBot("a") },
+      { why: "the worker drains", act: () => void draining() },
+    ]) {
+      it(`creates nothing when the image comes at last and ${why} meanwhile`, async () => {
+        const { promise: image, resolve: comes } = Promise.withResolvers<void>();
+        fleet.engine.ensureImage = () => image;
+        let made = 0;
+        fleet.engine.create = async () => {
+          made += 1;
+          throw new Error("nobody asked for it");
+        };
+        ({ worker } = await fleet.start(aDocument("a")));
+        act();
+        await fleet.clock.advance(3_000);
+        comes();
+        await fleet.clock.advance(10_000);
+        expect([made, segmentOf("a").state]).to.deep.equal([0, "free"]);
+      });
+    }
+
+    it("releases no segment whose bot it cannot prove stopped", async () => {
+      await fleet.end();
+      fleet = new Fleet({ programOf: () => ({ ignoresTerm: true }) });
+      const { worker } = await fleet.start(aDocument("a", { stopGraceSeconds: 20 }));
+      const end = new AbortController();
+      const drained = worker.drain(end.signal);
+      await fleet.clock.advance(19_000);
+      expect([fleet.engine.running(), segmentOf("a").owner]).to.deep.equal([["a"], "engine-1"]);
+      end.abort();
+      await fleet.clock.advance(0);
+      expect(await drained).to.equal(false);
+      expect(session("engine-1").state).to.equal("draining");
+    });
+
+    it("releases no segment while the list shows a container of it, though no bot of ours is in hand", async () => {
+      ({ worker } = await fleet.start(aDocument("a")));
+      const stopReal = fleet.engine.stop.bind(fleet.engine);
+      let deaf = true;
+      const [own] = await fleet.engine.list();
+      fleet.engine.stop = (id, grace) =>
+        deaf && id !== own?.id ? Promise.reject(new EngineUnreachableError("Cannot stop it")) : stopReal(id, grace);
+      await leave("stranger", { segment: placeOf("a"), sid: "other" });
+      void draining();
+      await fleet.clock.advance(3_000);
+      expect([fleet.engine.running(), segmentOf("a").owner]).to.deep.equal([["stranger"], "engine-1"]);
+      deaf = false;
+      await fleet.clock.advance(30_000);
+      expect([fleet.engine.running(), segmentOf("a").owner]).to.deep.equal([[], null]);
+    });
+
+    it("releases no segment while a stop of its bot goes unanswered", async () => {
+      ({ worker } = await fleet.start(aDocument("a")));
+      for (let n = 0; n < 4; n++) fleet.engine.failNext("stop");
+      void draining();
+      await fleet.clock.advance(700);
+      expect([fleet.engine.running(), segmentOf("a").owner]).to.deep.equal([["a"], "engine-1"]);
+      await fleet.clock.advance(10_000);
+      expect([fleet.engine.running(), segmentOf("a").owner]).to.deep.equal([[], null]);
+    });
+
+    it("releases no segment while a create is in hand, though the list shows nothing", async () => {
+      const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+      const create = fleet.engine.create.bind(fleet.engine);
+      fleet.engine.create = (order) => gate.then(() => create(order));
+      ({ worker } = await fleet.start(aDocument("a")));
+      void draining();
+      await fleet.clock.advance(3_000);
+      expect(segmentOf("a").owner).to.equal("engine-1");
+      open();
+      await fleet.clock.advance(5_000);
+      expect([await fleet.engine.list(), segmentOf("a").owner]).to.deep.equal([[], null]);
+    });
+
+    it("ends a drain without a good-bye once all is stopped and the store is away", async () => {
+      const { worker } = await fleet.start(aDocument("a"));
+      fleet.store.goAway();
+      await fleet.clock.advance(2_000);
+      const drained = worker.drain(never);
+      await fleet.clock.advance(5_000);
+      expect(await drained).to.equal(false);
+      expect(fleet.engine.running()).to.deep.equal([]);
+    });
+
+    it("drains while the engine comes and goes", async () => {
+      const { worker } = await fleet.start(aDocument("a"));
+      fleet.engine.goAway();
+      const drained = worker.drain(never);
+      await fleet.clock.advance(10_000);
+      fleet.engine.comeBack();
+      await fleet.clock.advance(60_000);
+      expect(await drained).to.equal(true);
+      expect(await fleet.engine.list()).to.deep.equal([]);
+    });
+
+    it("opens a session of another name after a clean end", async () => {
+      const life = await fleet.start(aDocument("a"));
+      const drained = life.worker.drain(never);
+      await fleet.clock.advance(5_000);
+      await drained;
+      await stop(life);
+      const next = await fleet.startWorker();
+      await fleet.clock.advance(5_000);
+      expect(next.session.sid).to.equal("engine-1/2");
+      expect([fleet.engine.running(), segmentOf("a").owner]).to.deep.equal([["a"], "engine-1/2"]);
+    });
+  });
+
+  describe("losing it", () => {
+    const lost = (fault: unknown): unknown =>
+      fault instanceof AggregateError ? fault.errors.map(lost).flat() : [fault instanceof SessionLostError ? fault.how : fault];
+
+    for (const { how, change } of [
+      { how: "ended", change: { state: "dead" } },
+      { how: "replaced", change: { inc: 2 } },
+    ]) {
+      it(`ends with SessionLostError when its session was ${how}, and stops nothing by itself`, async () => {
+        const life = await fleet.start(aDocument("a"));
+        fleet.store.put("workers", { ...session("engine-1"), ...change });
+        await fleet.clock.advance(3_000);
+        await life.running;
+        expect(lost(life.fault)).to.deep.equal([how]);
+        expect(fleet.engine.running()).to.deep.equal(["a"]);
+        expect(await stopAll(fleet.engine, life.session.sid)).to.equal(1);
+        expect(fleet.engine.running()).to.deep.equal([]);
+      });
+    }
+
+    it("kills the bots of a segment that the store has given to another", async () => {
+      await fleet.start(aDocument("a"));
+      await fleet.end(); // no leader that would give it back
+      await fleet.startWorker();
+      await fleet.clock.advance(3_000);
+      const { owner, epoch, term } = segmentOf("a");
+      await fleet.store.apply(freeSegment(placeOf("a"), owner!, epoch, term));
+      await fleet.clock.advance(15_000);
+      expect(fleet.engine.running()).to.deep.equal([]);
+      expect(fleet.store.get("placements", "a")?.["active"]).to.equal(true);
+    });
+
+    it("does not write over the status of a newer owner", async () => {
+      await fleet.start(aDocument("a"));
+      const newer = { _id: "a", epoch: segmentOf("a").epoch + 1, sid: "other", ...fields({ state: "running", worker: "other" }) };
+      fleet.store.put("status", newer);
+      fleet.engine.exit(bot("a"), 3);
+      await fleet.clock.advance(3_000);
+      expect(fleet.store.get("status", "a")).to.deep.equal(newer);
+    });
+  });
+});
