@@ -200,10 +200,7 @@ describe("MongoDB adapter: what only the real server shows", () => {
           warnings: [],
           spec: null,
         };
-        await client
-          .db(dbName)
-          .collection<Keyed>("runtime.status")
-          .insertOne(record);
+        await client.db(dbName).collection<Keyed>("runtime.status").insertOne(record);
         expect(await bots.status(bot("a"))).to.deep.equal(record);
         expect(await bots.status(bot("b"))).to.equal(undefined);
         expect(await collect(bots.statuses())).to.deep.equal([record]);
