@@ -16,6 +16,8 @@ export type Container = {
   /** Why it was started, for the record of its run. */
   readonly startedWhy: string;
   readonly state: "created" | "running" | "exited" | "removing";
+  /** When its run began, by the Engine's clock: for people only. A list does not tell. */
+  readonly startedAt?: Date;
   /** Only from an inspect of an exited container; a list does not tell. */
   readonly exit?: Exit;
 };

@@ -15,7 +15,17 @@ export function readInspected(bot: BotId, { Id, Config, State }: ContainerInspec
   const labelled = parseLabels(Config.Labels);
   if (labelled?.bot !== bot) return { kind: "foreign" };
   const state = stateOf(State.Status);
-  return { kind: "ours", container: { id: Id as ContainerId, ...labelled, state, ...(state === "exited" && { exit: exitOf(State) }) } };
+  const startedAt = dateOf(State.StartedAt);
+  return {
+    kind: "ours",
+    container: {
+      id: Id as ContainerId,
+      ...labelled,
+      state,
+      ...(startedAt && { startedAt }),
+      ...(state === "exited" && { exit: exitOf(State) }),
+    },
+  };
 }
 
 /** A paused container holds its memory and its sockets and goes on when it is told to: it counts as running, and so

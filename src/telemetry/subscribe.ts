@@ -14,9 +14,11 @@ export function tellWorker(bus: WorkerBus, log: Log, metrics: Metrics): void {
     log.info("Started bot", { bot, container: short(container), why, tookMs: Math.round(tookMs) });
   });
   bus.on("bot:adopted", ({ bot, container }) => log.info("Adopted running bot", { bot, container: short(container) }));
-  bus.on("bot:stopped", ({ bot, container, why, epoch, tookMs }) =>
-    log.info("Stopped bot", { bot, container: short(container), why, epoch, tookMs: Math.round(tookMs) }),
-  );
+  bus.on("bot:stopped", ({ bot, container: { id, sid, epoch, startedAt }, why, tookMs }) => {
+    const fields = { bot, container: short(id), why, sid, epoch, startedAt, tookMs: Math.round(tookMs) };
+    if (why === "not-mine") log.warn("Stopped a container that is nobody's here", fields);
+    else log.info("Stopped bot", fields);
+  });
   bus.on("bot:ended", ({ bot, container, exit, why }) => {
     metrics.exits.inc({ reason: why });
     const fields = {

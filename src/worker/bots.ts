@@ -74,11 +74,14 @@ export class Bots {
   }
 
   async #reconcile(bot: BotId, signal: AbortSignal): Promise<void> {
-    const { engine, desired, memory, clock, reports, bus } = this.#context;
+    const { engine, desired, memory, clock, reports, bus, maySweep } = this.#context;
     for (let acts = 0; acts < MAX_ACTS; acts++) {
       const actual = await engine.inspect(bot);
       const want = desired.get(bot);
-      if (want === undefined && actual.kind === "ours" && !desired.isKnown(actual.container.segment)) return; // its segment is still being read
+      if (want === undefined && actual.kind === "ours") {
+        if (!desired.isKnown(actual.container.segment)) return; // its segment is still being read
+        if (!maySweep()) return; // the next list after the store is back comes here again
+      }
       const step = planBot(want?.desired ?? STRANGER, actual, memory.get(bot) ?? FRESH, clock.mono());
       if (step === undefined) return this.#settle(bot, want);
       if (step.kind === "wait") {

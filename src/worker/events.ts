@@ -1,6 +1,6 @@
 import type { EventEmitter } from "node:events";
 import type { BotState, Exit } from "../core/bot.ts";
-import type { StartReason, StopReason } from "../core/containers.ts";
+import type { Container, StartReason, StopReason } from "../core/containers.ts";
 import type { BotId, ContainerId, Epoch, SegmentId } from "../core/ids.ts";
 import type { EndReason } from "../core/restart.ts";
 
@@ -10,7 +10,8 @@ export type WorkerEvents = {
   "bot:started": [{ bot: BotId; container: ContainerId; why: StartReason; tookMs: number }];
   /** A container that ran before this process did goes on untouched. */
   "bot:adopted": [{ bot: BotId; container: ContainerId }];
-  "bot:stopped": [{ bot: BotId; container: ContainerId; why: StopReason; epoch: Epoch; tookMs: number }];
+  /** The container carries the evidence for the kill: session, epoch, begin of its run. */
+  "bot:stopped": [{ bot: BotId; container: Container; why: StopReason; tookMs: number }];
   /** A run ended, by itself or because it was stopped; its container is gone. */
   "bot:ended": [{ bot: BotId; container: ContainerId; exit: Exit; why: EndReason }];
   /** A start came to nothing; the bot waits `retryMs`. */

@@ -1,7 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { ContainerStep } from "../core/containers.ts";
 import { EngineRefusedError, EngineUnreachableError, ImageUnavailableError } from "../core/errors.ts";
-import type { BotId } from "../core/ids.ts";
+import type { BotId, SegmentId } from "../core/ids.ts";
 import { afterAdoption, afterExit, afterFailedStart, afterStart, type BotMemory, FRESH } from "../core/restart.ts";
 import type { DesiredBots, Want } from "./desired.ts";
 import type { WorkerBus } from "./events.ts";
@@ -18,12 +18,14 @@ export type StepContext = {
   readonly desired: DesiredBots;
   readonly reports: Reports;
   readonly memory: Map<BotId, BotMemory>;
-  readonly slots: Slots;
+  readonly slots: Slots<SegmentId>;
   readonly bus: WorkerBus;
   readonly clock: Clock;
   readonly random: () => number;
   /** The start gate: whether this process may still start a bot of that segment under that epoch. */
   readonly mayStart: (want: Want) => boolean;
+  /** Whether what nobody here wants may be removed: only while the store answers, for its silence is no order to kill. */
+  readonly maySweep: () => boolean;
 };
 
 type Act<Step> = (step: Step, bot: BotId, want: Want | undefined, context: StepContext, signal: AbortSignal) => Promise<boolean>;
@@ -38,7 +40,7 @@ export const executors: { readonly [K in Exclude<ContainerStep["kind"], "wait">]
     reports.starting(want, memory.get(bot) ?? FRESH);
     try {
       await engine.ensureImage(spec.image, signal);
-      return await slots.use(async () => {
+      return await slots.use(segment, async () => {
         // The wait for the image and the slot may have been long: what was decided then need not hold now.
         if (context.desired.get(bot) !== want || !context.mayStart(want)) return true;
         const container = await engine.create({ bot, spec, hash, segment, epoch, sid, why });
@@ -74,7 +76,7 @@ export const executors: { readonly [K in Exclude<ContainerStep["kind"], "wait">]
     memory.set(bot, { ...(memory.get(bot) ?? FRESH), stopping: why });
     reports.stopping(want, memory.get(bot) ?? FRESH, why);
     await engine.stop(container.id, graceSeconds);
-    bus.emit("bot:stopped", { bot, container: container.id, why, epoch: container.epoch, tookMs: clock.mono() - began });
+    bus.emit("bot:stopped", { bot, container, why, tookMs: clock.mono() - began });
     return true;
   },
 

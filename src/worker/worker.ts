@@ -69,6 +69,7 @@ export class Worker {
       bus,
       clock,
       random,
+      maySweep: () => !this.#storeIsAway,
       mayStart: (want) => this.#segments.mayStart(want.segment, want.epoch),
     });
     const onLoaded = (bots: readonly BotId[]): Promise<void> => this.#remember(bots);

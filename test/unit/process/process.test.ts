@@ -8,7 +8,6 @@ import { systemClock } from "../../../src/process/clock.ts";
 import { retryPassing } from "../../../src/process/retry.ts";
 import { runGroup } from "../../../src/process/run-group.ts";
 import { lockStateDir, openStateDir, ReleasedFile } from "../../../src/process/state-dir.ts";
-import { Slots } from "../../../src/worker/slots.ts";
 import { epoch, segment } from "../../support/builders.ts";
 import { FakeClock, settle } from "../../support/fake-clock.ts";
 
@@ -97,36 +96,6 @@ describe("process: runGroup()", () => {
     const running = runGroup([untilAborted, untilAborted], end.signal);
     end.abort();
     await running;
-  });
-});
-
-describe("worker/slots", () => {
-  it("never gives more than it has, in the order of asking", async () => {
-    const slots = new Slots(2);
-    const begun: number[] = [];
-    const finish: (() => void)[] = [];
-    const all = [0, 1, 2, 3].map((n) =>
-      slots.use(() => {
-        begun.push(n);
-        return new Promise<void>((resolve) => finish.push(resolve));
-      }),
-    );
-    await settle();
-    expect(begun).to.deep.equal([0, 1]);
-    finish[1]?.();
-    await settle();
-    expect(begun).to.deep.equal([0, 1, 2]);
-    finish[0]?.();
-    finish[2]?.();
-    await settle();
-    finish[3]?.();
-    await Promise.all(all);
-  });
-
-  it("gives a slot back when its user fails", async () => {
-    const slots = new Slots(1);
-    await slots.use(() => Promise.reject(new Error("broken"))).catch(() => {});
-    expect(await slots.use(() => Promise.resolve("next"))).to.equal("next");
   });
 });
 

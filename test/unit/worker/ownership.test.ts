@@ -66,6 +66,18 @@ describe("worker: what it owns", () => {
       });
     }
 
+    it("sweeps nothing while the store is silent, and the stranger once it answers", async () => {
+      await fleet.start(aDocument("a"));
+      fleet.store.goAway();
+      await fleet.clock.advance(2_000);
+      await leave("stranger", { sid: "other" });
+      await fleet.clock.advance(30_000);
+      expect(fleet.engine.running()).to.have.members(["a", "stranger"]);
+      fleet.store.comeBack();
+      await fleet.clock.advance(40_000);
+      expect(fleet.engine.running()).to.deep.equal(["a"]);
+    });
+
     it("calls nothing a stranger before it has read all that it owns", async () => {
       await fleet.start(aDocument("a"));
       await fleet.end();
