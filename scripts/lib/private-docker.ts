@@ -26,6 +26,8 @@ export interface PrivateDockerOptions extends Place {
   /** `none`: bots reach nothing outside, and the machine's network is not touched. `host`: for `docker build`, whose
    *  steps need the package registries; then there is neither bridge nor iptables rule. @default "none" */
   readonly network?: "none" | "host";
+  /** Leaves what the last engine on this data root held: a restart, not a fresh start. @default false */
+  readonly keepContainers?: boolean;
 }
 
 const LOCKED = 75;
@@ -120,7 +122,7 @@ async function startEngine(options: PrivateDockerOptions, programs: Programs, ro
       return state;
     }
     const docker = connectDocker(dockerHost);
-    await removeLeftovers(docker);
+    if (options.keepContainers !== true) await removeLeftovers(docker);
     const { ID: engineId } = (await docker.info()) as { ID: string };
     let stopping: Promise<void> | undefined;
     return { dockerHost, engineId, stop: () => (stopping ??= stop()) };

@@ -1,0 +1,103 @@
+import type { Collection, Db } from "mongodb";
+
+import type { StatusRecord } from "../../src/core/records.ts";
+import { BOT_IMAGE } from "./bot-image.ts";
+import { connectDocker } from "./find-docker.ts";
+
+type Bot = { _id: string; enabled: boolean; image: string; command: string[]; env: Record<string, string>; [more: string]: unknown };
+
+const script: Record<string, string> = {
+  steady: "while true; do date; sleep 1; done",
+  deaf: "trap '' TERM; while true; do sleep 1; done",
+  crasher: "sleep 0.3; exit 4",
+  oneshot: "sleep 0.5; exit 0",
+};
+
+const MIN_BOTS = 20;
+const MAX_BOTS = 40;
+
+/** What the user wants: the truth that the end of the chaos is held against. */
+export class ChaosFleet {
+  readonly #bots = new Map<string, Bot>();
+  readonly #random: () => number;
+  #next = 0;
+
+  constructor(random: () => number) {
+    this.#random = random;
+  }
+
+  async add(db: Db): Promise<void> {
+    const bot = this.#make();
+    await db.collection<Bot>("bots").replaceOne({ _id: bot._id }, bot, { upsert: true });
+    this.#bots.set(bot._id, bot);
+  }
+
+  /** Writes one random change as a user would: most often a new version, at times a bot comes, goes, sleeps or wakes. */
+  async change(db: Db): Promise<void> {
+    const bots: Collection<Bot> = db.collection<Bot>("bots");
+    const ids = [...this.#bots.keys()];
+    const pick = ids[Math.floor(this.#random() * ids.length)];
+    const dice = this.#random();
+    if (pick === undefined || ids.length < MIN_BOTS || (dice < 0.2 && ids.length < MAX_BOTS)) return this.add(db);
+    const old = this.#bots.get(pick) as Bot;
+    if (dice < 0.35) {
+      await bots.deleteOne({ _id: pick });
+      this.#bots.delete(pick);
+      return;
+    }
+    const bot = dice < 0.6 ? { ...old, enabled: !old.enabled } : { ...old, env: { VERSION: String(this.#random()) } };
+    await bots.replaceOne({ _id: pick }, bot, { upsert: true });
+    this.#bots.set(pick, bot);
+  }
+
+  #make(): Bot {
+    const kinds = ["steady", "steady", "steady", "steady", "deaf", "crasher", "oneshot"];
+    const kind = kinds[Math.floor(this.#random() * kinds.length)] ?? "steady";
+    const _id = `${kind}-${this.#next++}`;
+    const extra = kind === "oneshot" ? { restart: "on-failure" } : {};
+    return {
+      _id,
+      enabled: true,
+      image: BOT_IMAGE,
+      command: ["sh", "-c", script[kind] ?? ""],
+      env: {},
+      stopGraceSeconds: 1,
+      resources: { memory: "32Mi" },
+      ...extra,
+    };
+  }
+
+  get size(): number {
+    return this.#bots.size;
+  }
+
+  /** One line for each difference between what is wanted and what is; empty when all is well. */
+  async differences(db: Db, dockerHost: string): Promise<string[]> {
+    const [statuses, containers] = await Promise.all([
+      db.collection<StatusRecord & { _id: string }>("runtime.status").find().toArray(),
+      connectDocker(dockerHost).listContainers({ all: true, filters: { label: ["botrunner.managed=1"] } }),
+    ]);
+    const told = new Map<string, string>(statuses.map((s) => [s._id, s.state]));
+    const lines: string[] = [];
+    for (const [id, bot] of this.#bots) {
+      const mine = containers.filter((c) => c.Labels["botrunner.bot"] === id);
+      const running = mine.filter((c) => c.State === "running").length;
+      const wants = wantedOf(bot);
+      if (!wants.states.includes(told.get(id) ?? "none"))
+        lines.push(`${id}: status ${told.get(id) ?? "none"}, expected ${wants.states.join(" or ")}`);
+      if (!wants.running.includes(running)) lines.push(`${id}: ${running} running containers, expected ${wants.running.join(" or ")}`);
+    }
+    for (const { Labels, State } of containers)
+      if (!this.#bots.has(Labels["botrunner.bot"] ?? ""))
+        lines.push(`${Labels["botrunner.bot"]}: container ${State}, expected none: it was deleted`);
+    for (const id of told.keys()) if (!this.#bots.has(id)) lines.push(`${id}: status ${told.get(id)}, expected none: it was deleted`);
+    return lines;
+  }
+}
+
+function wantedOf({ _id, enabled }: Bot): { states: string[]; running: number[] } {
+  if (_id.startsWith("oneshot")) return { states: enabled ? ["completed"] : ["stopped", "completed", "none"], running: [0] };
+  if (!enabled) return { states: ["stopped", "none"], running: [0] };
+  if (_id.startsWith("crasher")) return { states: ["backoff", "running", "starting"], running: [0, 1] };
+  return { states: ["running"], running: [1] };
+}

@@ -1,0 +1,150 @@
+// The parts that chaos happens to: an engine, a MongoDB server and a runtime of their own, each of which can be stopped,
+// killed and brought back.
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createWriteStream, type WriteStream } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+
+import { ensureBotImage } from "./bot-image.ts";
+import type { Place } from "./cache.ts";
+import { type PrivateDocker, startPrivateDocker } from "./private-docker.ts";
+import { type PrivateMongo, startPrivateMongo } from "./private-mongo.ts";
+import { recordProcess } from "./run-dir.ts";
+
+const DB_NAME = "chaos";
+const main = new URL("../../src/main.ts", import.meta.url).pathname;
+
+export class ChaosWorld {
+  readonly #place: Place;
+  readonly #log: WriteStream;
+  #docker: PrivateDocker | undefined;
+  #mongo: PrivateMongo | undefined;
+  #runtime: ChildProcess | undefined;
+
+  constructor(place: Place) {
+    this.#place = place;
+    this.#log = createWriteStream(this.logPath);
+  }
+
+  get logPath(): string {
+    return join(this.#place.runDir, "runtime.log");
+  }
+
+  get dbName(): string {
+    return DB_NAME;
+  }
+
+  get dockerHost(): string {
+    return this.#docker?.dockerHost ?? "";
+  }
+
+  get mongoUri(): string {
+    return this.#mongo?.uri ?? "";
+  }
+
+  async start(): Promise<void> {
+    this.#docker = await startPrivateDocker(this.#place);
+    await ensureBotImage(this.dockerHost, this.#place.cacheDir, this.#place.say);
+    await this.startMongo();
+    await this.startRuntime();
+  }
+
+  async startMongo(): Promise<void> {
+    const port = this.#mongo === undefined ? {} : { port: this.#mongo.port };
+    // Acknowledged writes must outlive a SIGKILL: without the flag they would be lost, which no runtime can mend.
+    this.#mongo = await startPrivateMongo({
+      ...this.#place,
+      ...port,
+      storagePath: join(this.#place.runDir, "chaos-db"),
+      flags: ["--sync-on-commit"],
+    });
+  }
+
+  async killMongo(): Promise<void> {
+    if (this.#mongo !== undefined) signal(this.#mongo.pid, "SIGKILL");
+    await this.#mongo?.stop();
+  }
+
+  signalMongo(name: NodeJS.Signals): void {
+    if (this.#mongo !== undefined) signal(this.#mongo.pid, name);
+  }
+
+  /** The daemon is killed, and with it every bot; what it knew of them stays on its disk. */
+  async restartDocker(): Promise<void> {
+    await this.signalDocker("SIGKILL");
+    await this.#docker?.stop();
+    this.#docker = await startPrivateDocker({ ...this.#place, keepContainers: true });
+  }
+
+  async signalDocker(name: NodeJS.Signals): Promise<void> {
+    for (const pid of await this.#daemons()) signal(pid, name);
+  }
+
+  async startRuntime(): Promise<void> {
+    const { runDir } = this.#place;
+    const child = spawn(process.execPath, [main], {
+      detached: true,
+      stdio: ["ignore", "pipe", "pipe"],
+      env: {
+        PATH: process.env.PATH,
+        HOME: process.env.HOME,
+        MONGO_URI: this.mongoUri,
+        DOCKER_HOST: this.dockerHost,
+        DB_NAME,
+        STATE_DIR: join(runDir, "state"),
+        HTTP_PORT: "0",
+        LOG_FORMAT: "text",
+        LOG_LEVEL: "debug",
+      },
+    });
+    child.stdout.pipe(this.#log, { end: false });
+    child.stderr.pipe(this.#log, { end: false });
+    this.#runtime = child;
+    if (child.pid !== undefined) await recordProcess(runDir, child.pid);
+  }
+
+  get runtimeHasEnded(): boolean {
+    return this.#runtime === undefined || this.#runtime.exitCode !== null || this.#runtime.signalCode !== null;
+  }
+
+  /** Sends a signal; with one that ends it, waits for the end and gives the exit code. */
+  async signalRuntime(name: NodeJS.Signals): Promise<number | undefined> {
+    if (this.#runtime === undefined || this.runtimeHasEnded) return this.#runtime?.exitCode ?? undefined;
+    const ended = once(this.#runtime, "exit");
+    this.#runtime.kill(name);
+    if (name === "SIGSTOP" || name === "SIGCONT") return undefined;
+    const [code] = (await ended) as [number | null];
+    return code ?? undefined;
+  }
+
+  async stop(): Promise<void> {
+    await this.signalDocker("SIGCONT");
+    this.signalMongo("SIGCONT");
+    this.#runtime?.kill("SIGCONT");
+    await this.signalRuntime("SIGKILL");
+    await this.#docker?.stop();
+    await this.#mongo?.stop();
+    this.#log.end();
+  }
+
+  /** dockerd and its containerd, found by the run directory in their command lines. */
+  async #daemons(): Promise<number[]> {
+    const pids: number[] = [];
+    for (const name of await readdir("/proc")) {
+      if (!/^\d+$/.test(name)) continue;
+      const words = (await readFile(`/proc/${name}/cmdline`, "utf8").catch(() => "")).split("\0");
+      const isDaemon = /(^|\/)dockerd$/.test(words[0] ?? "");
+      if (isDaemon && words.some((word) => word.startsWith(this.#place.runDir))) pids.push(Number(name));
+    }
+    return pids;
+  }
+}
+
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error; // it has ended by itself
+  }
+}
