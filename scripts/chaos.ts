@@ -128,7 +128,7 @@ async function judge(): Promise<number> {
   console.log(
     `\n${renderTable(
       ["FAULT", "TIMES"],
-      [...counts].toSorted().map(([name, n]) => [name, String(n)]),
+      [...counts].toSorted(([a], [b]) => a.localeCompare(b)).map(([name, n]) => [name, String(n)]),
     )}`,
   );
   for (const line of open) console.error(`- ${line}`);

@@ -2,10 +2,12 @@ import { randomUUID } from "node:crypto";
 import { runProgram } from "./cli/program.ts";
 import type { CliDeps } from "./cli/ports.ts";
 import type { Config } from "./config.ts";
+import { openBotLogs } from "./docker/bot-logs.ts";
 import { createEngine } from "./docker/engine.ts";
 import { connectStore } from "./mongo/connect.ts";
 import { openUserBots } from "./mongo/user-bots.ts";
 import { systemClock } from "./process/clock.ts";
+import { listenForSignals } from "./process/signals.ts";
 import { readVersion } from "./process/version.ts";
 import { serve } from "./serve.ts";
 import { claimFleet } from "./worker/fleet.ts";
@@ -30,6 +32,9 @@ const deps: CliDeps = {
       engine.close();
     }
   },
+  openBotLogs: (config) => openBotLogs({ dockerHost: config.dockerHost, clock: systemClock }),
+  clock: systemClock,
+  listenForSignals,
   async adoptFleet(config) {
     const engine = createEngine({ ...adapters, dockerHost: config.dockerHost, stateDir: config.stateDir });
     const mongo = await connectStore({ ...mongoOf(config), ...adapters });

@@ -4,6 +4,7 @@ import type { ParsedConfig } from "./config.ts";
 import { ConfigurationError, SessionLostError } from "./core/errors.ts";
 import type { Clock } from "./core/clock.ts";
 import { createEngine } from "./docker/engine.ts";
+import type { ImageEvents } from "./docker/image-events.ts";
 import { pickReading } from "./document/pick-reading.ts";
 import { createBotReader } from "./document/read-bot.ts";
 import { createApp, listen, type Listening } from "./http/app.ts";
@@ -19,7 +20,7 @@ import { lockStateDir, openStateDir, ReleasedFile } from "./process/state-dir.ts
 import { readVersion } from "./process/version.ts";
 import { createLog, type Log } from "./telemetry/log.ts";
 import { Metrics } from "./telemetry/metrics.ts";
-import { tellLeader, tellWorker } from "./telemetry/subscribe.ts";
+import { tellImages, tellLeader, tellWorker } from "./telemetry/subscribe.ts";
 import type { WorkerEvents } from "./worker/events.ts";
 import { claimFleet } from "./worker/fleet.ts";
 import { Session } from "./worker/session.ts";
@@ -65,6 +66,7 @@ class Runtime {
   readonly #metrics: Metrics;
   readonly #workerBus = new EventEmitter<WorkerEvents>();
   readonly #leaderBus = new EventEmitter<LeaderEvents>();
+  readonly #imageBus = new EventEmitter<ImageEvents>();
   #worker: Worker | undefined;
   #leader: Leader | undefined;
   /** Ready once this process has its session, has read its segments and reached the engine; then until it drains. */
@@ -79,6 +81,7 @@ class Runtime {
     this.#metrics = new Metrics({ version: this.#version, node: process.version });
     tellWorker(this.#workerBus, log, this.#metrics);
     tellLeader(this.#leaderBus, log, this.#metrics);
+    tellImages(this.#imageBus, log);
   }
 
   async run(lockLost: AbortSignal): Promise<number> {
@@ -94,7 +97,14 @@ class Runtime {
     this.#http = await this.#listen();
     this.#log.info("Listening", { port: this.#http.port });
 
-    const engine = createEngine({ dockerHost: config.dockerHost, stateDir: config.stateDir, clock: this.#clock, random: this.#random });
+    const engine = createEngine({
+      dockerHost: config.dockerHost,
+      stateDir: config.stateDir,
+      registryAuthFile: config.registryAuthFile,
+      clock: this.#clock,
+      random: this.#random,
+      imageBus: this.#imageBus,
+    });
     this.#closers.push(() => engine.close());
     const mongo = await this.#patiently("mongodb", stop, () =>
       connectStore({

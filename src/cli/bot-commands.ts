@@ -1,44 +1,25 @@
 import { readFile } from "node:fs/promises";
-import { type Command, InvalidArgumentError } from "commander";
-import { parseConfig, type Config } from "../config.ts";
-import { botIdOf, type BotId } from "../core/ids.ts";
-import { pickReading, type BotReader } from "../document/pick-reading.ts";
-import { createBotReader } from "../document/read-bot.ts";
+import type { Command } from "commander";
+import type { BotId } from "../core/ids.ts";
+import { pickReading } from "../document/pick-reading.ts";
 import { findTwins, planApply, type Applied } from "./apply.ts";
-import { missing, readLog } from "./bot-log.ts";
 import { detailJson, detailText, listTable, plainDocument, viewBot, viewBots } from "./bot-views.ts";
+import { createContext, idOf, missing, type Output } from "./command-context.ts";
 import { CommandError, EXIT } from "./exit-codes.ts";
+import { addExplainCommand } from "./explain-command.ts";
+import { addLogsCommand } from "./logs-command.ts";
 import { outputOption, ttyWidth } from "./options.ts";
 import type { CliDeps, UserBots } from "./ports.ts";
-import { manyLines, oneLine } from "./terminal.ts";
-
-type Output = { readonly output: "table" | "json" };
-type Settings = { readonly config: Config; readonly read: BotReader };
-type Session = Settings & { readonly bots: UserBots };
+import { addRestartCommand } from "./restart-command.ts";
+import { oneLine } from "./terminal.ts";
 
 export function addBotCommands(parent: Command, deps: CliDeps): void {
-  const print = (text: string) => void deps.stdout.write(text);
-  const printJson = (value: unknown) => print(`${JSON.stringify(value, null, 2)}\n`);
-  const note = (lines: readonly string[]) => lines.forEach((line) => deps.stderr.write(`${oneLine(line)}\n`));
-
-  const readSettings = (): Settings => {
-    const { config, warnings } = parseConfig(deps.env);
-    note(warnings.map((w) => `warning: ${w}`));
-    return { config, read: createBotReader(config) };
-  };
-
-  const withBots = async (use: (session: Session) => Promise<void>, settings = readSettings()): Promise<void> => {
-    const bots = await deps.openUserBots(settings.config);
-    try {
-      await use({ ...settings, bots });
-    } finally {
-      await bots.close();
-    }
-  };
+  const context = createContext(deps);
+  const { print, printJson, note, readSettings, withBots } = context;
 
   parent.addHelpText(
     "after",
-    "\nExamples:\n  runtime bots apply -f examples/bots.yaml\n  runtime bots list\n  runtime bots logs ticker --tail 50\n  runtime bots disable ticker",
+    "\nExamples:\n  runtime bots apply -f examples/bots.yaml\n  runtime bots list\n  runtime bots logs ticker --follow\n  runtime bots explain ticker\n  runtime bots disable ticker",
   );
 
   parent
@@ -78,25 +59,8 @@ export function addBotCommands(parent: Command, deps: CliDeps): void {
     )
     .addHelpText("after", "\nExample:\n  runtime bots get ticker");
 
-  parent
-    .command("logs")
-    .description("show the last lines that a bot wrote")
-    .argument("<bot>", "the bot's _id")
-    .option("--tail <lines>", "how many lines", count, 100)
-    .addOption(outputOption())
-    .action(async (bot: string, { tail, output }: Output & { readonly tail: number }) =>
-      withBots(async ({ bots, config }) => {
-        const id = idOf(bot);
-        const log = await readLog(id, tail, { deps, bots, config, note });
-        if (output === "json") printJson({ bot: id, source: log.source, lines: log.text === "" ? [] : log.text.split("\n") });
-        else if (log.text === "") note(["No output yet."]);
-        else print(`${deps.stdout.isTTY === true ? manyLines(log.text) : log.text}\n`);
-      }),
-    )
-    .addHelpText(
-      "after",
-      "\nThe container on this machine's Docker Engine is asked first, then the last recorded run.\n\nExample:\n  runtime bots logs ticker --tail 20",
-    );
+  addExplainCommand(parent, context);
+  addLogsCommand(parent, context);
 
   parent
     .command("apply")
@@ -121,7 +85,7 @@ export function addBotCommands(parent: Command, deps: CliDeps): void {
     })
     .addHelpText(
       "after",
-      "\nThe stored document becomes equal to the file's: a field that the file leaves out is removed,\nand a bot without `enabled: false` is enabled.\n\nExamples:\n  runtime bots apply -f bots.yaml\n  cat bots.json | runtime bots apply -f -",
+      "\nThe stored document becomes equal to the file's: a field that the file leaves out is removed\n(but for restartedAt), and a bot without `enabled: false` is enabled.\n\nExamples:\n  runtime bots apply -f bots.yaml\n  cat bots.json | runtime bots apply -f -",
     );
 
   const each = (name: string, description: string, act: (bots: UserBots, id: BotId) => Promise<string | undefined>) =>
@@ -156,6 +120,7 @@ export function addBotCommands(parent: Command, deps: CliDeps): void {
       const result = await bots.setEnabled(id, enabled);
       return result === "missing" ? undefined : result === "unchanged" ? result : `${name}d`;
     });
+  addRestartCommand(parent, context);
 }
 
 function refuse(faults: readonly string[]): void {
@@ -172,15 +137,4 @@ async function readInput(file: string, deps: CliDeps): Promise<string> {
   const chunks: Buffer[] = [];
   for await (const chunk of deps.stdin) chunks.push(Buffer.from(chunk as Uint8Array));
   return Buffer.concat(chunks).toString("utf8");
-}
-
-function idOf(text: string): BotId {
-  const verdict = botIdOf({ kind: "string", value: text });
-  if (!verdict.ok) throw new CommandError(verdict.reason, EXIT.usage);
-  return verdict.id;
-}
-
-function count(text: string): number {
-  if (!/^\d{1,6}$/.test(text)) throw new InvalidArgumentError("It must be a whole number up to 999999.");
-  return Number(text);
 }

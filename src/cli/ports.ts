@@ -1,7 +1,8 @@
 import type { Config, ParsedConfig } from "../config.ts";
 import type { FoundDocument } from "../core/bot.ts";
-import type { BotId } from "../core/ids.ts";
-import type { RunRecord, StatusRecord } from "../core/records.ts";
+import type { Clock } from "../core/clock.ts";
+import type { BotId, SegmentId, SessionId } from "../core/ids.ts";
+import type { PlacementRecord, RunRecord, SegmentRecord, StatusRecord, WorkerRecord } from "../core/records.ts";
 
 /** What the command line needs of MongoDB, with the user's own rights. Every method throws StoreUnreachableError when
  *  no answer came. Where an ObjectId and the string that spells it both exist, a BotId means the ObjectId. */
@@ -11,16 +12,37 @@ export interface UserBots {
   /** At most two: a string and the ObjectId that it spells. */
   getBot(id: BotId): Promise<readonly FoundDocument[]>;
   /** Makes the stored document equal to this one, inserting it if there is none. `raw` says its `_id`; what stands in
-   *  `document._id` counts for nothing. */
+   *  `document._id` counts for nothing. A stored `restartedAt` stays unless the document names it. */
   putBot(bot: FoundDocument): Promise<"created" | "configured" | "unchanged">;
   setEnabled(id: BotId, enabled: boolean): Promise<"configured" | "unchanged" | "missing">;
+  /** Asks for a new container: `at` is an ISO time. False: there is no such bot. */
+  setRestartedAt(id: BotId, at: string): Promise<boolean>;
   /** False: there was none. */
   deleteBot(id: BotId): Promise<boolean>;
   statuses(): AsyncIterable<StatusRecord>;
   status(id: BotId): Promise<StatusRecord | undefined>;
   /** The newest first. */
   runs(id: BotId, limit: number): Promise<readonly RunRecord[]>;
+  placement(id: BotId): Promise<PlacementRecord | undefined>;
+  segment(id: SegmentId): Promise<SegmentRecord | undefined>;
+  worker(id: SessionId): Promise<WorkerRecord | undefined>;
   close(): Promise<void>;
+}
+
+/** The output of the bots on this machine's Engine. */
+export interface BotLogs {
+  /** The bot's container; undefined: it has none. @throws {EngineUnreachableError} */
+  find(bot: BotId): Promise<{ readonly id: string; open(tail: number | undefined): ContainerLog } | undefined>;
+  close(): void;
+}
+
+/** One container's output. */
+export interface ContainerLog {
+  /** Hands over the last `tail` lines (undefined: all that are kept) and then what is written, until the run has ended;
+   *  `gone`: its container was removed meanwhile, so that last lines may be missing. The next piece is read once `write` is
+   *  through with this one. After a fault it may be called again and goes on where it stood: nothing is lost while the
+   *  Engine keeps it, nothing comes twice. @throws {EngineUnreachableError} @throws `signal.reason` */
+  follow(write: (text: Buffer) => Promise<void>, signal: AbortSignal): Promise<"ended" | "gone">;
 }
 
 export type Output = NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
@@ -38,6 +60,10 @@ export type CliDeps = {
   /** The last lines of the bot's container on this machine's Engine; undefined: it has none.
    *  @throws {EngineUnreachableError} */
   readonly readContainerLog: (config: Config, bot: BotId, lines: number) => Promise<string | undefined>;
+  readonly openBotLogs: (config: Config) => BotLogs;
+  readonly clock: Clock;
+  /** From now on Ctrl-C and SIGTERM abort the signal instead of ending the process. */
+  readonly listenForSignals: () => { readonly stop: AbortSignal; close(): void };
   /** Takes the database over for this fleet; gives a sentence that says what was done. */
   readonly adoptFleet: (config: Config) => Promise<string>;
 };

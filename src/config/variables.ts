@@ -121,7 +121,8 @@ export const variables = {
   DOCKER_HOST: withDefault(dockerHost, "unix:///var/run/docker.sock", "Docker Engine that runs the bots."),
   REGISTRY_AUTH_FILE: {
     ...optional(absolutePath, {
-      about: "A docker `config.json` with the credentials of private registries.",
+      about:
+        "A docker `config.json` with the credentials of private registries: `auths` with `auth`, `username` and `password`, or `identitytoken`; no credential helpers. Read again when it changes.",
       example: "/etc/bot-runner/config.json",
     }),
     file: true,
@@ -247,7 +248,6 @@ export const WITHOUT_EFFECT: ReadonlySet<VariableName> = new Set<VariableName>([
   "MAX_REPLICAS",
   "MIN_REPLICAS",
   "POD_UID",
-  "REGISTRY_AUTH_FILE",
   "SCALER",
   "SCALE_COOLDOWN_SECONDS",
   "SCALING_CONFIGMAP",

@@ -2,9 +2,14 @@ import type { BotId, RawId, SpecHash } from "./ids.ts";
 
 export type RestartPolicy = "always" | "on-failure" | "never";
 
+/** When to ask the registry. Absent in a spec: `if-not-present`. */
+export type ImagePullPolicy = "always" | "if-not-present" | "never";
+
 /** A bot's document after validation: every default filled in, every quantity a plain number. */
 export type BotSpec = {
   readonly image: string;
+  /** Absent: `if-not-present`, so that the hash of a bot that does not say it is what it was before there was a choice. */
+  readonly imagePullPolicy?: Exclude<ImagePullPolicy, "if-not-present">;
   /** Replaces the image's ENTRYPOINT. */
   readonly command?: readonly string[];
   /** Replaces the image's CMD. */
@@ -27,6 +32,8 @@ export type BotSpec = {
     readonly user?: string;
     readonly capabilities: readonly string[];
   };
+  /** When its user last asked for a new container, as ISO time in UTC: another value is another spec, hence a restart. */
+  readonly restartedAt?: string;
 };
 
 /** One document of the user's collection as it was found; nothing about it is known to be right. */

@@ -18,6 +18,8 @@ export type Container = {
   readonly state: "created" | "running" | "exited" | "removing";
   /** When its run began, by the Engine's clock: for people only. A list does not tell. */
   readonly startedAt?: Date;
+  /** What its image was when it was made, `sha256:...`, whatever the image's name means by now. A list does not tell. */
+  readonly imageId?: string;
   /** Only from an inspect of an exited container; a list does not tell. */
   readonly exit?: Exit;
 };
@@ -48,7 +50,9 @@ export type ContainerStep =
   | { readonly kind: "stop"; readonly container: Container; readonly why: StopReason; readonly graceSeconds: number }
   | { readonly kind: "reap"; readonly container: Container }
   | { readonly kind: "remove"; readonly container: Container; readonly why: "never-started" }
-  | { readonly kind: "wait"; readonly until: MonoMs; readonly why: "backoff" | "removing" | "name-taken" };
+  | { readonly kind: "wait"; readonly until: MonoMs; readonly why: "backoff" | "removing" | "name-taken" }
+  /** For a changed document, which brings a visit of its own. */
+  | { readonly kind: "wait"; readonly until?: undefined; readonly why: "no-image" };
 
 /** How long to leave a name alone that the Engine is still clearing, and one that a stranger holds. */
 const REMOVING_POLL_MS = 100;
@@ -90,6 +94,7 @@ function planStart(hash: SpecHash, memory: BotMemory, now: MonoMs): ContainerSte
   if (memory.spec === undefined) return { kind: "start", why: "new" };
   if (memory.spec !== hash) return { kind: "start", why: "changed" };
   if (memory.done !== undefined) return undefined;
+  if (memory.imageless) return { kind: "wait", why: "no-image" };
   if (memory.nextStart !== undefined)
     return now < memory.nextStart ? { kind: "wait", until: memory.nextStart, why: "backoff" } : { kind: "start", why: "crashed" };
   // It ran here and nobody saw it end: its container was removed behind our back.

@@ -26,9 +26,12 @@ export class EngineRefusedError extends BotRunnerError {
 export class ImageUnavailableError extends BotRunnerError {
   readonly code = "IMAGE_UNAVAILABLE";
   readonly permanent: boolean;
-  constructor(message: string, permanent: boolean, options?: ErrorOptions) {
+  /** How long to leave image and registry alone; absent when nobody knows. */
+  readonly retryMs: number | undefined;
+  constructor(message: string, permanent: boolean, { retryMs, ...options }: ErrorOptions & { readonly retryMs?: number } = {}) {
     super(message, options);
     this.permanent = permanent;
+    this.retryMs = retryMs;
   }
 }
 

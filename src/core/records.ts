@@ -79,6 +79,8 @@ export type RunRecord = {
   readonly exit: number;
   readonly oom: Exit["oom"];
   readonly startedWhy: string;
+  /** The image that ran, as the Engine identifies it: `sha256:...`. Runs of older versions have none. */
+  readonly digest?: string;
   readonly endedWhy: string;
   /** The last lines it wrote, at most 16 KiB. */
   readonly log: string;

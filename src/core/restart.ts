@@ -21,6 +21,8 @@ export type BotMemory = {
   /** We asked it to stop: how it ends now says nothing about the bot. */
   readonly stopping?: StopReason;
   readonly done?: "completed" | "failed";
+  /** Its image cannot be had while the document stays as it is: no start is tried. */
+  readonly imageless?: true;
 };
 
 export const FRESH: BotMemory = { attempt: 0, restarts: 0 };
@@ -56,10 +58,24 @@ export function afterExit(
 
 /** A start that never came to be (no image, the Engine's refusal) waits like a crash does. */
 export function afterFailedStart(memory: BotMemory, spec: SpecHash, now: MonoMs, random: () => number): BotMemory {
-  const { container: _none, upSince: _up, stopping: _stop, done: _done, ...kept } = memory;
+  const { container: _none, upSince: _up, stopping: _stop, done: _done, imageless: _image, ...kept } = memory;
   const attempt = memory.spec === spec ? memory.attempt : 0;
   const restarts = memory.spec === spec ? memory.restarts : 0;
   return { ...kept, spec, restarts, ...nextTry(attempt, now, random) };
+}
+
+/** No image is not the bot's fault: it is no crash, and the wait is that of image and registry. */
+export function afterMissingImage(
+  memory: BotMemory,
+  spec: SpecHash,
+  fault: { readonly permanent: boolean; readonly retryMs: number | undefined },
+  now: MonoMs,
+  random: () => number,
+): BotMemory {
+  const failed = afterFailedStart(memory, spec, now, random);
+  if (!fault.permanent && fault.retryMs === undefined) return failed;
+  const { nextStart: _crash, ...kept } = { ...failed, attempt: memory.spec === spec ? memory.attempt : 0 };
+  return fault.permanent ? { ...kept, imageless: true } : { ...kept, nextStart: after(now, fault.retryMs ?? 0) };
 }
 
 function nextTry(attempt: number, now: MonoMs, random: () => number): { attempt: number; nextStart: MonoMs } {

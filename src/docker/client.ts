@@ -4,6 +4,7 @@ import type { Clock } from "../core/clock.ts";
 import { BotRunnerError, EngineRefusedError, EngineUnreachableError } from "../core/errors.ts";
 import { parseDockerHost } from "./address.ts";
 import { agreeVersion, type VersionReply } from "./api-version.ts";
+import type { Credentials } from "./registry-auth.ts";
 
 /** Time limit of a call that asks for nothing slow, in ms. */
 const CALL_LIMIT_MS = 10_000;
@@ -18,6 +19,8 @@ export type Request = {
   readonly path: string;
   readonly query?: Readonly<Record<string, unknown>>;
   readonly body?: object;
+  /** Goes out as X-Registry-Auth and nowhere else. */
+  readonly registryAuth?: Credentials;
   /** Ends the request early. */
   readonly signal?: AbortSignal;
   /** @default 10 s for calls, none for streams */
@@ -171,7 +174,7 @@ async function overdue(clock: Clock, what: string, limitMs: number, signal: Abor
 function dial(
   modem: Docker["modem"],
   prefix: string,
-  { what, method, path, query = {}, body = {} }: Request,
+  { what, method, path, query = {}, body = {}, registryAuth }: Request,
   abortSignal: AbortSignal,
 ): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
@@ -184,6 +187,7 @@ function dial(
     statusCodes: { 200: true, 201: true, 204: true },
     isStream: true,
     abortSignal,
+    ...(registryAuth && { authconfig: registryAuth }),
   };
   modem.dial(options, (error: (Error & { statusCode?: number; json?: unknown }) | null, reply: unknown) => {
     if (!error) {

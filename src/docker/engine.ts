@@ -1,3 +1,4 @@
+import { EventEmitter } from "node:events";
 import type { ContainerInfo, ContainerInspectInfo } from "dockerode";
 import type { Clock } from "../core/clock.ts";
 import { EngineRefusedError, EngineUnreachableError } from "../core/errors.ts";
@@ -7,11 +8,15 @@ import { DockerClient } from "./client.ts";
 import { ConfigFiles } from "./config-files.ts";
 import { createBody } from "./create-body.ts";
 import { watchEvents } from "./events.ts";
+import type { ImageBus } from "./image-events.ts";
+import { ImageGarbage } from "./image-garbage.ts";
 import { Images } from "./images.ts";
 import { MANAGED_FILTER } from "./labels.ts";
 import { readLogTail } from "./log-tail.ts";
 import { BotNetwork } from "./network.ts";
+import { PulledImages } from "./pulled-images.ts";
 import { readInspected, readListed } from "./read-container.ts";
+import { RegistryAuth } from "./registry-auth.ts";
 import { stopContainer } from "./stop-container.ts";
 
 /** Time limit of create, start, remove and a list, in ms. In a storm of 64 starts one takes up to 15 s, and lists
@@ -34,13 +39,40 @@ export type EngineOptions = {
   readonly random: () => number;
   /** Name of our bridge. @default "botrunner" */
   readonly network?: string;
+  /** A docker config.json with credentials of registries. */
+  readonly registryAuthFile?: string | undefined;
+  /** Hears of images. @default nobody does */
+  readonly imageBus?: ImageBus;
 };
 
 /** The Docker Engine behind the port. `close` breaks off what is under way; nothing is asked before the first call.
- *  @throws {ConfigurationError} when `dockerHost` cannot be read; so does every method when the Engine is too old. */
-export function createEngine({ dockerHost, stateDir, clock, random, network = "botrunner" }: EngineOptions): Engine & { close(): void } {
+ *  @throws {ConfigurationError} when `dockerHost` or `registryAuthFile` cannot be read; so does every method when the Engine is too old. */
+export function createEngine({
+  dockerHost,
+  stateDir,
+  clock,
+  random,
+  network = "botrunner",
+  registryAuthFile,
+  imageBus: bus = new EventEmitter(),
+}: EngineOptions): Engine & { close(): void } {
+  const auth =
+    registryAuthFile === undefined
+      ? undefined
+      : new RegistryAuth(registryAuthFile, (error) => void bus.emit("credentials:refused", { error }));
   const client = new DockerClient(dockerHost, clock);
-  const images = new Images(client, clock);
+  const pulled = new PulledImages(stateDir);
+  let starts = 0;
+  const garbage = new ImageGarbage({ client, clock, pulled, bus, isBusy: () => starts > 0 || images.isPulling });
+  const images: Images = new Images({ client, clock, random, auth, pulled, garbage, bus });
+  const starting = async <T>(act: () => Promise<T>): Promise<T> => {
+    starts += 1;
+    try {
+      return await act();
+    } finally {
+      starts -= 1;
+    }
+  };
   const bridge = new BotNetwork(client, network);
   const configs = new ConfigFiles(stateDir);
 
@@ -76,7 +108,8 @@ export function createEngine({ dockerHost, stateDir, clock, random, network = "b
       return found === undefined ? { kind: "none" } : readInspected(bot, found);
     },
 
-    ensureImage: (image, signal) => images.ensure(image, signal),
+    ensureImage: (image, policy, signal) => images.ensure(image, policy, signal),
+    collectImages: (wanted) => garbage.collect(wanted),
 
     async create(order) {
       const { bot, hash, spec } = order;
@@ -86,8 +119,10 @@ export function createEngine({ dockerHost, stateDir, clock, random, network = "b
       const what = `create the container of bot "${bot}"`;
       const query = { name: containerName(bot) };
       try {
-        const made = await bridge.use(() =>
-          client.call<{ Id: string }>({ what, method: "POST", path: "/containers/create", query, body, limitMs: BUSY_LIMIT_MS }),
+        const made = await starting(() =>
+          bridge.use(() =>
+            client.call<{ Id: string }>({ what, method: "POST", path: "/containers/create", query, body, limitMs: BUSY_LIMIT_MS }),
+          ),
         );
         return made.Id as ContainerId;
       } catch (error) {
@@ -100,8 +135,10 @@ export function createEngine({ dockerHost, stateDir, clock, random, network = "b
     async start(id) {
       try {
         // The Engine looks for the network only now, so this may find that somebody removed it.
-        await bridge.use(() =>
-          client.call({ what: `start container "${id}"`, method: "POST", path: `/containers/${id}/start`, limitMs: BUSY_LIMIT_MS }),
+        await starting(() =>
+          bridge.use(() =>
+            client.call({ what: `start container "${id}"`, method: "POST", path: `/containers/${id}/start`, limitMs: BUSY_LIMIT_MS }),
+          ),
         );
       } catch (error) {
         if (!isRefusal(error, 304)) throw error;

@@ -1,19 +1,12 @@
-/** Reads the Engine's log frames (8 bytes of header: stream, 3 zeros, length) and keeps the last `maxBytes` of what
+import { LogFrameReader } from "./log-frames.ts";
+
+/** Reads the Engine's log frames and keeps the last `maxBytes` of what
  *  stdout and stderr said, from the start of a line. A line longer than all of that is cut in its middle. */
 export async function readLogTail(body: AsyncIterable<Buffer>, maxBytes: number): Promise<string> {
   let tail = Buffer.alloc(0);
-  let rest = Buffer.alloc(0);
+  const reader = new LogFrameReader();
   for await (const chunk of body) {
-    rest = Buffer.concat([rest, chunk]);
-    const payloads: Buffer[] = [tail];
-    for (;;) {
-      if (rest.length < 8) break;
-      const end = 8 + rest.readUInt32BE(4);
-      if (rest.length < end) break;
-      payloads.push(rest.subarray(8, end));
-      rest = rest.subarray(end);
-    }
-    const all = Buffer.concat(payloads);
+    const all = Buffer.concat([tail, ...reader.push(chunk).map(({ payload }) => payload)]);
     // One byte more than asked for, to see whether the cut falls on the start of a line.
     tail = all.subarray(Math.max(0, all.length - maxBytes - 1));
   }

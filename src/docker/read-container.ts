@@ -11,7 +11,7 @@ export function readListed({ Id, Labels, State }: ContainerInfo): Container | un
 }
 
 /** What holds the bot's name. Ours is only what says so and is about this very bot. */
-export function readInspected(bot: BotId, { Id, Config, State }: ContainerInspectInfo): Actual {
+export function readInspected(bot: BotId, { Id, Config, Image, State }: ContainerInspectInfo): Actual {
   const labelled = parseLabels(Config.Labels);
   if (labelled?.bot !== bot) return { kind: "foreign" };
   const state = stateOf(State.Status);
@@ -22,6 +22,7 @@ export function readInspected(bot: BotId, { Id, Config, State }: ContainerInspec
       id: Id as ContainerId,
       ...labelled,
       state,
+      imageId: Image,
       ...(startedAt && { startedAt }),
       ...(state === "exited" && { exit: exitOf(State) }),
     },

@@ -4,7 +4,7 @@ import { must } from "./faults.ts";
 import { imageFault } from "./image-reference.ts";
 
 /** The defaults of a bot's document. */
-export const DEFAULTS = { memory: "512Mi", pids: 256, restart: "always", stopGraceSeconds: 10 } as const;
+export const DEFAULTS = { memory: "512Mi", pids: 256, restart: "always", stopGraceSeconds: 10, imagePullPolicy: "if-not-present" } as const;
 /** Least memory that a bot and its init process start in. */
 const MIN_MEMORY_BYTES = 16 * 1024 * 1024;
 /** The Engine takes no smaller share of a CPU. */
@@ -15,6 +15,7 @@ const RESERVED_LABELS: readonly string[] = ["botrunner.", "com.docker.", "io.doc
 /** Linux takes no longer single argument. */
 const MAX_ARGUMENT = 128 * 1024 - 1;
 const MAX_ENV_BYTES = 64 * 1024;
+const EXAMPLE_TIME = "2026-01-31T12:00:00Z";
 
 const runnable = (text: string) => text.isWellFormed() && !text.includes("\0");
 const noNul = must("must be well-formed text without NUL characters", "remove the character");
@@ -137,7 +138,16 @@ export const botSchema = z.object({
       const wrong = imageFault(image);
       if (wrong !== undefined) context.addIssue({ code: "custom", message: must(wrong, "write image: name:tag, such as nginx:1.27") });
     })
-    .meta({ description: "Image to run: name, name:tag or name@sha256:digest. Pulled if the machine has none." }),
+    .meta({ description: "Image to run: name, name:tag or name@sha256:digest. Pulled as imagePullPolicy says." }),
+  imagePullPolicy: z
+    .enum(["always", "if-not-present", "never"], {
+      error: must("must be always, if-not-present or never", `write imagePullPolicy: ${DEFAULTS.imagePullPolicy}`),
+    })
+    .optional()
+    .meta({
+      default: DEFAULTS.imagePullPolicy,
+      description: "Before each start: always ask the registry; only if the machine has no such image; never.",
+    }),
   command: words("command")
     .refine((list) => list[0] !== "", { error: must("must not start with an empty text", "name the program first") })
     .optional()
@@ -164,6 +174,16 @@ export const botSchema = z.object({
     .meta({ default: DEFAULTS.stopGraceSeconds, description: "Seconds between SIGTERM and SIGKILL; at most MAX_STOP_GRACE_SECONDS." }),
   labels: labels.optional().meta({ default: {}, description: "Labels of the container." }),
   security: security.optional().meta({ description: "What the container may do." }),
+  restartedAt: z
+    .string({ error: must("must be a time", `write restartedAt: "${EXAMPLE_TIME}"`) })
+    .refine((text) => /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/.test(text) && !Number.isNaN(Date.parse(text)), {
+      error: must("must be a time in ISO 8601 with its zone", `write restartedAt: "${EXAMPLE_TIME}"`),
+    })
+    .optional()
+    .meta({
+      format: "date-time",
+      description: "Another time is a restart; `runtime bots restart` writes it. A date of MongoDB will do as well.",
+    }),
 });
 
 export type WrittenBot = z.infer<typeof botSchema>;

@@ -85,6 +85,8 @@ function snapshotOf(document: Readonly<Record<string, unknown>>, key: string): S
   try {
     if (!Object.hasOwn(document, key)) return undefined;
     const value = document[key];
+    // `$currentDate` and `new Date()` in a shell write a date where we write text: no reason to stop a bot.
+    if (key === "restartedAt" && value instanceof Date && !Number.isNaN(value.getTime())) return takeSnapshot(value.toISOString());
     return value === undefined ? undefined : takeSnapshot(value);
   } catch {
     return takeSnapshot(() => key); // a getter that throws: as foreign as a function

@@ -7,6 +7,9 @@ export function toSpec(bot: WrittenBot): BotSpec {
   const { command = [], args = [], resources = {}, security = {} } = bot;
   return {
     image: bot.image,
+    ...(bot.imagePullPolicy === undefined || bot.imagePullPolicy === DEFAULTS.imagePullPolicy
+      ? {}
+      : { imagePullPolicy: bot.imagePullPolicy }),
     // The Engine takes an empty list for "as the image says", so it is the same as none.
     ...(command.length > 0 ? { command } : {}),
     ...(args.length > 0 ? { args } : {}),
@@ -25,6 +28,8 @@ export function toSpec(bot: WrittenBot): BotSpec {
       ...(security.user === undefined ? {} : { user: String(security.user) }),
       capabilities: [...new Set(security.capabilities ?? [])].sort(),
     },
+    // Absent it is left out: a bot that was never restarted by hand keeps the hash it has.
+    ...(bot.restartedAt === undefined ? {} : { restartedAt: new Date(bot.restartedAt).toISOString() }),
   };
 }
 

@@ -21,6 +21,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   pids: "resources.pids",
   limits: "resources",
   requests: "resources",
+  pull_policy: "imagePullPolicy",
   restartPolicy: "restart",
   restart_policy: "restart",
   stop_grace_period: "stopGraceSeconds",

@@ -12,8 +12,13 @@ import { sideBySide } from "../process/side-by-side.ts";
 import type { LeaderBus } from "./events.ts";
 import type { LeaderStore } from "./ports.ts";
 
-/** Bots that are written at the same time: a first merge is one write a bot, and each waits for a majority. */
+/** Decisions that are carried out together: new bots go in one write, and memory is bounded by what they hold. */
+const BATCH = 500;
+/** Of the other writes, so many at the same time. */
 const WIDTH = 32;
+
+/** A step for a bot, or the word on a document whose `_id` names none. */
+type Decision = AdmissionStep | { readonly kind: "unusable"; readonly document: string; readonly faults: readonly string[] };
 
 export type AdmissionOptions = {
   readonly store: LeaderStore;
@@ -48,18 +53,22 @@ export class Admission {
     ];
     let documents = 0;
     let steps = 0;
-    let rows: (() => Promise<number>)[] = [];
+    let decided: Decision[] = [];
+    let unmatched: BotId[] = [];
     const flush = async (): Promise<void> => {
-      for (const taken of await sideBySide(rows, WIDTH, (decide) => decide())) steps += taken;
-      rows = [];
+      steps += await this.#applyAll(decided);
+      // The cursors read at different moments: a bot that seems deleted may just have moved between them.
+      steps += await this.look(unmatched);
+      decided = [];
+      unmatched = [];
     };
     for await (const { id, parts } of mergeSorted<Item>(streams, (item) => item.id)) {
       const found = parts.flatMap((p) => (p?.kind === "found" ? [p.found] : []));
       const placement = parts.flatMap((p) => (p?.kind === "placement" ? [p.placement] : []))[0];
       documents += found.length;
-      // The cursors read at different moments: a bot that seems deleted may just have moved between them.
-      rows.push(() => (found.length === 0 ? this.look([id as BotId]) : this.#decide(found, placement)));
-      if (rows.length === WIDTH) await flush();
+      if (found.length === 0) unmatched.push(id as BotId);
+      else decided.push(...this.#decide(found, placement));
+      if (decided.length + unmatched.length >= BATCH) await flush();
     }
     await flush();
     await this.reportUnusable(signal);
@@ -68,68 +77,71 @@ export class Admission {
 
   /** Compares these bots. Returns the number of steps taken. @throws {StoreUnreachableError} */
   async look(ids: readonly BotId[]): Promise<number> {
+    if (ids.length === 0) return 0;
     const { store } = this.#options;
     const found = Map.groupBy(await store.findBots(ids), (f) => keyOf(f.raw));
     const placements = new Map((await store.findPlacements(ids)).map((p) => [p._id, p]));
-    const taken = await sideBySide(ids, WIDTH, (id) => {
+    const decided = ids.flatMap((id): Decision[] => {
       const mine = found.get(id) ?? [];
-      return mine.length > 0 ? this.#decide(mine, placements.get(id)) : this.#apply(planAdmission(id, undefined, placements.get(id)));
+      return mine.length > 0 ? this.#decide(mine, placements.get(id)) : planAdmission(id, undefined, placements.get(id));
     });
-    return taken.reduce((total, n) => total + n, 0);
+    return this.#applyAll(decided);
   }
 
   /** Reports every document whose `_id` is neither a string nor an ObjectId. */
   async reportUnusable(signal: AbortSignal): Promise<void> {
-    for await (const found of this.#options.store.otherBots(signal)) await this.#decide([found], undefined);
+    for await (const found of this.#options.store.otherBots(signal)) await this.#applyAll(this.#decide([found], undefined));
   }
 
-  async #decide(found: readonly FoundDocument[], placement: PlacementRecord | undefined): Promise<number> {
+  #decide(found: readonly FoundDocument[], placement: PlacementRecord | undefined): Decision[] {
     const twins = found.length > 1;
-    let steps = 0;
-    for (const one of found) {
+    return found.flatMap((one): Decision[] => {
       // Where an ObjectId and its string twin both stand, the ObjectId is the bot.
       const verdict = botIdOf(one.raw);
       const reading = this.#options.read(one, twins && one.raw.kind === "string");
-      if (reading.kind === "invalid" && (reading.id === undefined || !verdict.ok)) {
-        const reported = await this.#report({ document: reading.document }, reading.faults);
-        if (reported) this.#options.bus.emit("document:unusable", { document: reading.document, reason: reading.faults[0] ?? "" });
-        steps += reported ? 1 : 0;
-      } else if (verdict.ok) {
-        steps += await this.#apply(planAdmission(verdict.id, reading, placement));
-      }
-    }
-    return steps;
+      if (reading.kind === "invalid" && (reading.id === undefined || !verdict.ok))
+        return [{ kind: "unusable", document: reading.document, faults: reading.faults }];
+      return verdict.ok ? planAdmission(verdict.id, reading, placement) : [];
+    });
   }
 
-  async #apply(steps: readonly AdmissionStep[]): Promise<number> {
+  async #applyAll(decisions: readonly Decision[]): Promise<number> {
     const { store, maxSegment, bus } = this.#options;
-    let taken = 0;
-    for (const step of steps) {
-      let news = true;
-      switch (step.kind) {
-        case "place":
-          // A second leader's insert of the same bot gives the same segment: whoever was first is right.
-          await store.insert("placements", { _id: step.bot, segment: segmentOf(step.bot, maxSegment), active: step.active, done: null });
-          break;
-        case "activate":
-          await store.apply(activate(step.bot));
-          break;
-        case "forget":
-          // The placement last: it is what makes the next pass come here again if this one breaks off.
-          await store.apply(forgetStatus(step.bot));
-          await store.apply(forgetPlacement(step.bot));
-          break;
-        case "report":
-          news = await this.#report(step.bot, step.faults);
-          break;
-        default:
-          assertNever(step);
+    const places = decisions.filter((d) => d.kind === "place");
+    // A second leader's insert of the same bot gives the same segment: whoever was first is right.
+    const records = places.map(({ bot, active }) => ({ _id: bot, segment: segmentOf(bot, maxSegment), active, done: null }));
+    if (records.length > 0) await store.insertPlacements(records);
+    for (const step of places) bus.emit("admission:stepped", { step });
+    const rest = decisions.filter((d) => d.kind !== "place");
+    const taken = await sideBySide(rest, WIDTH, (decision) => this.#apply(decision));
+    return places.length + taken.filter(Boolean).length;
+  }
+
+  /** Returns whether anything came of it. */
+  async #apply(decision: Exclude<Decision, { kind: "place" }>): Promise<boolean> {
+    const { store, bus } = this.#options;
+    switch (decision.kind) {
+      case "unusable": {
+        const isNews = await this.#report({ document: decision.document }, decision.faults);
+        if (isNews) bus.emit("document:unusable", { document: decision.document, reason: decision.faults[0] ?? "" });
+        return isNews;
       }
-      if (!news) continue;
-      taken += 1;
-      bus.emit("admission:stepped", { step });
+      case "report":
+        if (!(await this.#report(decision.bot, decision.faults))) return false;
+        break;
+      case "activate":
+        await store.apply(activate(decision.bot));
+        break;
+      case "forget":
+        // The placement last: it is what makes the next pass come here again if this one breaks off.
+        await store.apply(forgetStatus(decision.bot));
+        await store.apply(forgetPlacement(decision.bot));
+        break;
+      default:
+        assertNever(decision);
     }
-    return taken;
+    bus.emit("admission:stepped", { step: decision });
+    return true;
   }
 
   /** Returns whether that was news. */

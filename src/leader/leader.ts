@@ -65,7 +65,7 @@ export class Leader {
           (s) => this.#admitLoop(s),
           (s) => this.#assignLoop(term, s),
           (s) => feed.watch("bots", (hint) => this.#onHint(hint), s),
-          (s) => feed.watch("placements", (hint) => this.#onPlacement(hint), s),
+          (s) => feed.watch("placements", () => this.#assign.ring(), s),
           (s) => feed.watch("segments", () => this.#assign.ring(), s),
         ],
         signal,
@@ -99,12 +99,6 @@ export class Leader {
     else if (hint.kind === "unusable") this.#unusableDue = true;
     else for (const id of hint.ids) this.#hinted.add(id as BotId);
     this.#admit.ring();
-  }
-
-  /** A placement that its owner has just deactivated may belong to a bot that was enabled again meanwhile. */
-  #onPlacement(hint: Hint): void {
-    if (hint.kind === "some") this.#onHint(hint);
-    this.#assign.ring();
   }
 
   async #admitLoop(signal: AbortSignal): Promise<void> {

@@ -13,6 +13,8 @@ export interface LeaderStore extends Ledger {
   otherBots(signal: AbortSignal): AsyncIterable<FoundDocument>;
   /** All placements in the order of `compareIds`. */
   allPlacements(signal: AbortSignal): AsyncIterable<PlacementRecord>;
+  /** Inserts those that are not there yet and leaves the others as they are. At most 1,000 at a time. */
+  insertPlacements(records: readonly PlacementRecord[]): Promise<void>;
   /** At most two documents for one id: a string and the ObjectId that it spells. */
   findBots(ids: readonly BotId[]): Promise<readonly FoundDocument[]>;
   findPlacements(ids: readonly BotId[]): Promise<readonly PlacementRecord[]>;

@@ -1,4 +1,11 @@
-import { MongoError, MongoNetworkError, MongoOperationTimeoutError, MongoServerError, MongoServerSelectionError } from "mongodb";
+import {
+  MongoBulkWriteError,
+  MongoError,
+  MongoNetworkError,
+  MongoOperationTimeoutError,
+  MongoServerError,
+  MongoServerSelectionError,
+} from "mongodb";
 import { StoreUnreachableError } from "../core/errors.ts";
 
 /** Server codes that pass by themselves: elections, shutdowns, time limits, lost cursors, a full disk or quota. Sources: the drivers'
@@ -24,6 +31,13 @@ const DUPLICATE_KEY = 11_000;
 /** A document with this `_id` is there. None of our collections has another unique index. */
 export function isDuplicateKey(error: unknown): boolean {
   return error instanceof MongoServerError && error.code === DUPLICATE_KEY;
+}
+
+/** Nothing else went wrong with any document of a bulk than that it was there already. */
+export function areDuplicateKeys(error: unknown): boolean {
+  if (!(error instanceof MongoBulkWriteError)) return false;
+  const faults = [error.writeErrors].flat();
+  return faults.length > 0 && faults.every(({ code }) => code === DUPLICATE_KEY) && error.result.getWriteConcernError() === undefined;
 }
 
 export function isAuthenticationFailure(error: unknown): boolean {

@@ -6,7 +6,7 @@ import type { FleetRecord, PlacementRecord, RunRecord, SegmentRecord, StatusReco
 import type { LeaderStore } from "../leader/ports.ts";
 import type { WorkerStore } from "../worker/ports.ts";
 import { BotSource, type UserCollection } from "./bots.ts";
-import { isDuplicateKey } from "./errors.ts";
+import { areDuplicateKeys, isDuplicateKey } from "./errors.ts";
 import type { Guard } from "./guard.ts";
 import { filterOf, type Keyed, updateOf } from "./operations.ts";
 
@@ -66,6 +66,19 @@ export class MongoStore implements LeaderStore, WorkerStore {
       } catch (error) {
         if (isDuplicateKey(error)) return "exists";
         throw error;
+      }
+    });
+  }
+
+  async insertPlacements(records: readonly PlacementRecord[]): Promise<void> {
+    await this.#guard.call("insert placements", async () => {
+      try {
+        await this.#of("placements").insertMany(
+          records.map((record) => ({ ...record })),
+          { ordered: false },
+        );
+      } catch (error) {
+        if (!areDuplicateKeys(error)) throw error;
       }
     });
   }

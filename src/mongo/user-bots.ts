@@ -2,7 +2,8 @@ import { isDeepStrictEqual } from "node:util";
 import { ObjectId } from "mongodb";
 import type { UserBots } from "../cli/ports.ts";
 import type { BotId, RawId } from "../core/ids.ts";
-import type { RunRecord, StatusRecord } from "../core/records.ts";
+import type { PlacementRecord, RunRecord, SegmentRecord, StatusRecord, WorkerRecord } from "../core/records.ts";
+import { withKeptFields } from "../document/kept-fields.ts";
 import { BotSource, BYTES, type UserCollection } from "./bots.ts";
 import { type MongoOptions, openClient } from "./connect.ts";
 
@@ -22,14 +23,20 @@ export async function openUserBots(options: MongoOptions): Promise<UserBots> {
     return first === undefined ? undefined : { _id: storedId(first.raw) };
   }
 
+  async function one<T extends { readonly _id: string | number }>(name: string, id: T["_id"]): Promise<T | undefined> {
+    const filter = { _id: id } as object;
+    return (await guard.call(`read ${name}`, () => db.collection(`runtime.${name}`).findOne<T>(filter))) ?? undefined;
+  }
+
   return {
     listBots: () => source.all(never),
     getBot: (id) => source.find([id]),
     putBot: ({ raw, document }) =>
       guard.call("write a bot", async () => {
         const _id = storedId(raw);
-        const { _id: _ignored, ...fields } = document;
+        const { _id: _ignored, ...written } = document;
         const before = await bots.findOne({ _id } as object, { collation: BYTES });
+        const fields = withKeptFields(written, before ?? {});
         if (before !== null) {
           const { _id: _same, ...stored } = before;
           if (isDeepStrictEqual(plain(stored), plain(fields))) return "unchanged";
@@ -43,6 +50,13 @@ export async function openUserBots(options: MongoOptions): Promise<UserBots> {
         if (key === undefined) return "missing";
         const { matchedCount, modifiedCount } = await bots.updateOne(key as object, { $set: { enabled } }, { collation: BYTES });
         return matchedCount === 0 ? "missing" : modifiedCount === 0 ? "unchanged" : "configured";
+      }),
+    setRestartedAt: (id, restartedAt) =>
+      guard.call("write a bot", async () => {
+        const key = await keyOf(id);
+        return (
+          key !== undefined && (await bots.updateOne(key as object, { $set: { restartedAt } }, { collation: BYTES })).matchedCount === 1
+        );
       }),
     deleteBot: (id) =>
       guard.call("delete a bot", async () => {
@@ -58,6 +72,9 @@ export async function openUserBots(options: MongoOptions): Promise<UserBots> {
           .find<RunRecord>({ bot: id }, { sort: { ended: -1 }, limit })
           .toArray(),
       ),
+    placement: (id) => one<PlacementRecord>("placements", id),
+    segment: (id) => one<SegmentRecord>("segments", id),
+    worker: (id) => one<WorkerRecord>("workers", id),
     close: () => client.close(),
   };
 }

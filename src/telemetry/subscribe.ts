@@ -1,4 +1,5 @@
 import { EngineUnreachableError, StoreUnreachableError } from "../core/errors.ts";
+import type { ImageBus } from "../docker/image-events.ts";
 import type { LeaderBus } from "../leader/events.ts";
 import type { WorkerBus } from "../worker/events.ts";
 import type { Log } from "./log.ts";
@@ -33,7 +34,7 @@ export function tellWorker(bus: WorkerBus, log: Log, metrics: Metrics): void {
     else log.info("Bot ended", fields);
   });
   bus.on("bot:start-failed", ({ bot, retryMs, error }) =>
-    log.warn("Could not start bot", { bot, retryMs: Math.round(retryMs), reason: error }),
+    log.warn("Could not start bot", { bot, retryMs: retryMs === undefined ? undefined : Math.round(retryMs), reason: error }),
   );
   bus.on("bot:visit-failed", ({ bot, retryMs, expected, error }) => {
     metrics.visitFaults.inc();
@@ -79,7 +80,7 @@ export function tellLeader(bus: LeaderBus, log: Log, metrics: Metrics): void {
   );
   bus.on("admission:stepped", ({ step }) => {
     if (step.kind === "report") log.warn("Refused bot", { bot: step.bot, reason: step.faults.join("; ") });
-    else log.info("Admitted bot", { bot: step.bot, step: step.kind });
+    else log.debug("Admitted bot", { bot: step.bot, step: step.kind });
   });
   bus.on("document:unusable", ({ document, reason }) => log.warn("Refused document", { document, reason }));
   bus.on("assignment:stepped", ({ step: { kind, segment, ...rest } }) => log.info("Changed assignment", { step: kind, segment, ...rest }));
@@ -90,6 +91,15 @@ export function tellLeader(bus: LeaderBus, log: Log, metrics: Metrics): void {
     log.debug("Observed the fleet", { ...figures, shared, invalid });
   });
   bus.on("round:failed", ({ loop, error }) => outages.seen(error, loop));
+}
+
+export function tellImages(bus: ImageBus, log: Log): void {
+  bus.on("image:pulled", ({ image, id, tookMs }) => log.info("Pulled image", { image, id, tookMs: Math.round(tookMs) }));
+  bus.on("image:stale", ({ image, error }) => log.warn("Used the image that is here: the registry gave none", { image, reason: error }));
+  bus.on("image:removed", ({ image, id }) => log.info("Removed image that nobody uses", { image, id }));
+  bus.on("image:kept", ({ image, id, error }) => log.debug("Could not remove image", { image, id, reason: error }));
+  bus.on("image:unrecorded", ({ image, error }) => log.warn("Could not record a pulled image", { image, reason: error }));
+  bus.on("credentials:refused", ({ error }) => log.warn("Kept the registries' old credentials", { reason: error }));
 }
 
 /** One line when a store goes away and one when it is back, however many calls failed in between. */

@@ -1,8 +1,8 @@
 import { retryDelayMs } from "../core/backoff.ts";
 import { after } from "../core/clock.ts";
 import { planBot, type Desired } from "../core/containers.ts";
-import type { BotId } from "../core/ids.ts";
-import { deactivate, forgetPlacement, forgetStatus } from "../core/operations.ts";
+import type { BotId, SegmentId, SpecHash } from "../core/ids.ts";
+import { activate, deactivate, forgetPlacement, forgetStatus } from "../core/operations.ts";
 import type { StatusRecord } from "../core/records.ts";
 import { type BotMemory, FRESH } from "../core/restart.ts";
 import { isPassing } from "../process/retry.ts";
@@ -87,7 +87,8 @@ export class Bots {
       if (step.kind === "wait") {
         if (step.why === "name-taken") bus.emit("bot:name-taken", { bot });
         reports.waiting(want, memory.get(bot) ?? FRESH, step.why);
-        return this.#queue.request(bot, step.until);
+        if (step.until !== undefined) this.#queue.request(bot, step.until);
+        return;
       }
       const goOn = await executors[step.kind](step as never, bot, want, this.#context, signal);
       if (!goOn) return;
@@ -106,7 +107,7 @@ export class Bots {
     if (want.desired.want === "run") {
       if (past?.done === undefined) return reports.running(want, past ?? FRESH);
       await reports.settled(want, past, past.done);
-      await store.apply(deactivate(bot, want.segment, want.desired.hash));
+      await this.#deactivate(bot, want.segment, want.desired.hash);
       return this.#forget(bot, desired.get(bot) === want);
     }
     if (want.desired.why === "deleted") {
@@ -121,8 +122,16 @@ export class Bots {
     await reports.settled(want, past ?? FRESH, want.desired.why === "invalid" ? "invalid" : "stopped");
     // Released and draining bots should still run, elsewhere or later: their placements stay active.
     if (want.desired.why === "released" || want.desired.why === "draining") return reports.forget(bot);
-    await store.apply(deactivate(bot, want.segment, null));
+    await this.#deactivate(bot, want.segment, null);
     this.#forget(bot, desired.get(bot) === want);
+  }
+
+  /** The leader leaves active placements alone. So if the user enabled or changed the bot between our look and this
+   *  write, nobody else would notice: after the write we look again. */
+  async #deactivate(bot: BotId, segment: SegmentId, done: SpecHash | null): Promise<void> {
+    const { store, desired } = this.#context;
+    await store.apply(deactivate(bot, segment, done));
+    if (await desired.shouldRun(bot, done)) await store.apply(activate(bot));
   }
 
   #forget(bot: BotId, unchanged: boolean): void {

@@ -1,6 +1,6 @@
 import type { BotReading, FoundDocument } from "../core/bot.ts";
 import type { Desired, StopReason } from "../core/containers.ts";
-import { type BotId, type Epoch, keyOf, type SegmentId, type SessionId } from "../core/ids.ts";
+import { type BotId, type Epoch, keyOf, type SegmentId, type SessionId, type SpecHash } from "../core/ids.ts";
 import type { PlacementRecord } from "../core/records.ts";
 import type { WorkerStore } from "./ports.ts";
 
@@ -94,6 +94,12 @@ export class DesiredBots {
     const gone = bots.filter((bot) => this.#wants.has(bot) && placements.get(bot)?.active !== true);
     for (const bot of gone) this.#wants.delete(bot);
     return [...gone, ...(await this.#take([...placements.values()].filter((p) => p.active)))];
+  }
+
+  /** Reads the bot's document once more: whether it should run, unless it is the one under which it has ended. */
+  async shouldRun(bot: BotId, done: SpecHash | null): Promise<boolean> {
+    const reading = this.#read(await this.#store.findBots([bot]));
+    return reading?.kind === "valid" && reading.enabled && reading.hash !== done;
   }
 
   async #take(placements: readonly PlacementRecord[]): Promise<BotId[]> {

@@ -14,8 +14,8 @@ export type WorkerEvents = {
   "bot:stopped": [{ bot: BotId; container: Container; why: StopReason; tookMs: number }];
   /** A run ended, by itself or because it was stopped; its container is gone. */
   "bot:ended": [{ bot: BotId; container: ContainerId; exit: Exit; why: EndReason }];
-  /** A start came to nothing; the bot waits `retryMs`. */
-  "bot:start-failed": [{ bot: BotId; retryMs: number; error: unknown }];
+  /** A start came to nothing; the bot waits `retryMs`, or without it until its document changes. */
+  "bot:start-failed": [{ bot: BotId; retryMs: number | undefined; error: unknown }];
   /** A look at the bot ended in a fault; it is looked at again in `retryMs`. Unexpected faults are ours to mend. */
   "bot:visit-failed": [{ bot: BotId; retryMs: number; expected: boolean; error: unknown }];
   "bot:state": [{ bot: BotId; from: BotState | undefined; to: BotState | undefined }];

@@ -1,4 +1,4 @@
-import type { BotSpec, FoundDocument } from "../core/bot.ts";
+import type { BotSpec, FoundDocument, ImagePullPolicy } from "../core/bot.ts";
 import type { Actual, Container, StartReason } from "../core/containers.ts";
 import type { BotId, ContainerId, Epoch, SegmentId, SessionId, SpecHash } from "../core/ids.ts";
 import type { Ledger } from "../core/ledger.ts";
@@ -41,9 +41,11 @@ export interface Engine {
   list(): Promise<readonly Container[]>;
   /** What the bot's name holds, with the exit of an exited container. */
   inspect(bot: BotId): Promise<Actual>;
-  /** Pulls the image if it is missing; one pull per image at a time, shared by all callers.
-   *  @throws {ImageUnavailableError} */
-  ensureImage(image: string, signal: AbortSignal): Promise<void>;
+  /** Has the image here, pulled as the policy says; one pull per image at a time, shared by all callers. With `always`
+   *  an image that is here will do when it cannot be pulled. @throws {ImageUnavailableError} */
+  ensureImage(image: string, policy: ImagePullPolicy, signal: AbortSignal): Promise<void>;
+  /** Removes images that it pulled itself, and that for some time neither a container used nor `wanted` named. */
+  collectImages(wanted: ReadonlySet<string>): Promise<void>;
   /** Makes the container and its config file; starts nothing. A taken name is refused with status 409. */
   create(order: StartOrder): Promise<ContainerId>;
   /** Success as well when it runs already. */

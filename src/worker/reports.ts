@@ -49,7 +49,7 @@ export class Reports {
     this.#put(want, memory, "running", "");
   }
 
-  waiting(want: Want | undefined, memory: BotMemory, why: "backoff" | "removing" | "name-taken"): void {
+  waiting(want: Want | undefined, memory: BotMemory, why: "backoff" | "no-image" | "removing" | "name-taken"): void {
     if (want === undefined || why === "removing") return;
     if (why === "name-taken")
       this.#put(want, memory, "pending", "its container name is held by a container that is not ours: remove that container");
@@ -78,6 +78,7 @@ export class Reports {
       exit: exit.code,
       oom: exit.oom,
       startedWhy: container.startedWhy,
+      ...(container.imageId !== undefined && { digest: container.imageId }),
       endedWhy,
       log,
     });

@@ -2,7 +2,7 @@ import type { Clock } from "../core/clock.ts";
 import type { ContainerStep } from "../core/containers.ts";
 import { EngineRefusedError, EngineUnreachableError, ImageUnavailableError } from "../core/errors.ts";
 import type { BotId, SegmentId } from "../core/ids.ts";
-import { afterAdoption, afterExit, afterFailedStart, afterStart, type BotMemory, FRESH } from "../core/restart.ts";
+import { afterAdoption, afterExit, afterFailedStart, afterMissingImage, afterStart, type BotMemory, FRESH } from "../core/restart.ts";
 import type { DesiredBots, Want } from "./desired.ts";
 import type { WorkerBus } from "./events.ts";
 import type { Engine, WorkerStore } from "./ports.ts";
@@ -39,7 +39,7 @@ export const executors: { readonly [K in Exclude<ContainerStep["kind"], "wait">]
     const began = clock.mono();
     reports.starting(want, memory.get(bot) ?? FRESH);
     try {
-      await engine.ensureImage(spec.image, signal);
+      await engine.ensureImage(spec.image, spec.imagePullPolicy ?? "if-not-present", signal);
       return await slots.use(segment, async () => {
         // The wait for the image and the slot may have been long: what was decided then need not hold now.
         if (context.desired.get(bot) !== want || !context.mayStart(want)) return true;
@@ -57,10 +57,15 @@ export const executors: { readonly [K in Exclude<ContainerStep["kind"], "wait">]
       if (!(error instanceof ImageUnavailableError || error instanceof EngineRefusedError)) throw error;
       // A name that is still taken is settled by the next look; everything else the Engine refuses counts as a crash.
       if (error instanceof EngineRefusedError && error.status === 409) return true;
-      const failed = afterFailedStart(memory.get(bot) ?? FRESH, hash, clock.mono(), random);
+      const past = memory.get(bot) ?? FRESH;
+      const now = clock.mono();
+      const failed =
+        error instanceof ImageUnavailableError
+          ? afterMissingImage(past, hash, error, now, random)
+          : afterFailedStart(past, hash, now, random);
       memory.set(bot, failed);
       reports.startFailed(want, failed, error);
-      bus.emit("bot:start-failed", { bot, retryMs: (failed.nextStart ?? clock.mono()) - clock.mono(), error });
+      bus.emit("bot:start-failed", { bot, retryMs: failed.nextStart === undefined ? undefined : failed.nextStart - now, error });
       return true;
     }
   },

@@ -9,7 +9,7 @@ import { Bell } from "../process/bell.ts";
 import { isPassing } from "../process/retry.ts";
 import { type Actor, runGroup } from "../process/run-group.ts";
 import { Bots, STRANGER } from "./bots.ts";
-import { DesiredBots } from "./desired.ts";
+import { DesiredBots, type Want } from "./desired.ts";
 import type { WorkerBus } from "./events.ts";
 import type { Engine, WorkerStore } from "./ports.ts";
 import { Reports } from "./reports.ts";
@@ -191,6 +191,8 @@ export class Worker {
         const plan = planContainers({ desired, actual, memory: this.#bots.memory }, STRANGER, FRESH, clock.mono());
         const steps = [...plan].filter(([, step]) => step.kind !== "wait").map(([bot]) => bot);
         this.#bots.request(steps);
+        // Who leaves wants nothing any more, and with the store away nobody knows what others want.
+        if (!this.#draining && !this.#storeIsAway) await engine.collectImages(imagesOf(this.#desired.all()));
         bus.emit("reconcile:done", { tookMs: clock.mono() - began, steps: steps.length });
       });
       await this.#list.wait(clock, this.isReady ? LIST_EVERY_MS : SEGMENTS_POLL_MS, signal);
@@ -208,4 +210,10 @@ export class Worker {
       this.#options.bus.emit("round:failed", { loop, error });
     }
   }
+}
+
+function imagesOf(wants: Iterable<Want>): ReadonlySet<string> {
+  const images = new Set<string>();
+  for (const { desired } of wants) if (desired.want === "run") images.add(desired.spec.image);
+  return images;
 }

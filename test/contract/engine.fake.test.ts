@@ -16,8 +16,8 @@ describe("Engine contract: fake", () => {
 
   it("pulls once for all who ask at a time", async () => {
     const { signal } = new AbortController();
-    await Promise.all([1, 2, 3].map(() => engine.ensureImage("bot-runner/other:1", signal)));
-    await engine.ensureImage("bot-runner/other:1", signal);
+    await Promise.all([1, 2, 3].map(() => engine.ensureImage("bot-runner/other:1", "if-not-present", signal)));
+    await engine.ensureImage("bot-runner/other:1", "if-not-present", signal);
     expect(engine.pulls).to.deep.equal(["bot-runner/other:1"]);
   });
 

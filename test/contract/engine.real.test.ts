@@ -218,7 +218,7 @@ const sockets = (): number => process.getActiveResourcesInfo().filter((kind) => 
     { why: "a name that makes no sense stays wrong", image: "NO/such:1", permanent: true },
   ]) {
     it(`tells faults that pass from faults that stay: ${why}`, async () => {
-      const error = await rejection(engine.ensureImage(image, new AbortController().signal));
+      const error = await rejection(engine.ensureImage(image, "if-not-present", new AbortController().signal));
       expect(error).to.be.instanceOf(ImageUnavailableError);
       expect((error as ImageUnavailableError).permanent).to.equal(permanent);
     });

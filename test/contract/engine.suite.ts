@@ -108,10 +108,11 @@ export function engineContract(subject: () => Subject): void {
   ]) {
     it(`creates, lists and inspects what was ordered: ${why}`, async () => {
       const made = await engine().create(order(id, PROGRAMS.idle.script));
-      const created = ours(await engine().inspect(bot(id)));
+      const { imageId, ...created } = ours(await engine().inspect(bot(id)));
       const { hash: spec, segment, epoch, sid } = order(id, "");
       expect(created).to.deep.equal({ id: made, bot: id, spec, segment, epoch, sid, graceSeconds: 1, startedWhy: "new", state: "created" });
       expect((await engine().list()).filter((c) => c.sid === sid)).to.deep.equal([created]);
+      expect(imageId).to.match(/^sha256:./);
       await engine().start(made);
       expect(ours(await engine().inspect(bot(id))).state).to.equal("running");
     });
@@ -215,19 +216,27 @@ export function engineContract(subject: () => Subject): void {
 
   it("has an image that is there, for many at a time", async () => {
     const { signal } = new AbortController();
-    await Promise.all([1, 2, 3].map(() => engine().ensureImage("bot-runner/demo-bot:1", signal)));
+    await Promise.all([1, 2, 3].map(() => engine().ensureImage("bot-runner/demo-bot:1", "if-not-present", signal)));
   });
 
   it("says that an image cannot be had, to all who wait for it", async () => {
     const { signal } = new AbortController();
-    const ends = await Promise.all([1, 2, 3].map(() => rejection(engine().ensureImage("bot-runner/none:1", signal))));
+    const ends = await Promise.all([1, 2, 3].map(() => rejection(engine().ensureImage("bot-runner/none:1", "if-not-present", signal))));
     for (const end of ends) expect(end).to.be.instanceOf(ImageUnavailableError);
+  });
+
+  it("uses only what is there when it may not pull", async () => {
+    const { signal } = new AbortController();
+    await engine().ensureImage("bot-runner/demo-bot:1", "never", signal);
+    const error = await rejection(engine().ensureImage("bot-runner/none:3", "never", signal));
+    expect(error).to.be.instanceOf(ImageUnavailableError).with.property("permanent", true);
+    expect((error as Error).message).to.contain("not present and imagePullPolicy is never");
   });
 
   it("lets one caller leave a pull without spoiling it for the others", async () => {
     const leaver = new AbortController();
-    const left = rejection(engine().ensureImage("bot-runner/none:2", leaver.signal));
-    const stays = rejection(engine().ensureImage("bot-runner/none:2", new AbortController().signal));
+    const left = rejection(engine().ensureImage("bot-runner/none:2", "if-not-present", leaver.signal));
+    const stays = rejection(engine().ensureImage("bot-runner/none:2", "if-not-present", new AbortController().signal));
     leaver.abort(new Error("enough"));
     expect(await left).to.equal(leaver.signal.reason);
     expect(await stays).to.be.instanceOf(ImageUnavailableError);

@@ -1,4 +1,4 @@
-import type { Exit } from "../../src/core/bot.ts";
+import type { Exit, ImagePullPolicy } from "../../src/core/bot.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import type { Actual, Container } from "../../src/core/containers.ts";
 import { EngineRefusedError, EngineUnreachableError, ImageUnavailableError } from "../../src/core/errors.ts";
@@ -29,6 +29,8 @@ export class FakeEngine implements Engine {
   /** Images that were pulled, in order. */
   readonly pulls: string[] = [];
   readonly images: Set<string>;
+  /** The images that somebody wanted at the last collection; `undefined` before the first. */
+  wanted: ReadonlySet<string> | undefined;
   /** What a registry would say of an image that is missing here. @default every image can be pulled */
   registry: (image: string) => "found" | "missing" | "away" = () => "found";
   readonly #clock: Clock;
@@ -114,16 +116,23 @@ export class FakeEngine implements Engine {
     });
   }
 
-  ensureImage(image: string, signal: AbortSignal): Promise<void> {
+  ensureImage(image: string, policy: ImagePullPolicy, signal: AbortSignal): Promise<void> {
     return this.#answer("ensureImage", async () => {
       signal.throwIfAborted();
-      if (this.images.has(image)) return;
+      const isHere = this.images.has(image);
+      if (isHere && policy !== "always") return;
+      if (policy === "never") throw new ImageUnavailableError(`Cannot use "${image}": not present and imagePullPolicy is never`, true);
       const pull = this.#pulling.get(image) ?? this.#pull(image);
       this.#pulling.set(image, pull);
       const left = Promise.withResolvers<never>();
       signal.addEventListener("abort", () => left.reject(signal.reason as Error), { once: true });
-      await Promise.race([pull, left.promise]);
+      await Promise.race([isHere ? pull.catch(() => {}) : pull, left.promise]);
     });
+  }
+
+  /** Knows no grace and removes nothing: it only keeps what it was told. */
+  collectImages(wanted: ReadonlySet<string>): Promise<void> {
+    return this.#answer("collectImages", () => void (this.wanted = wanted));
   }
 
   create(order: StartOrder): Promise<ContainerId> {
@@ -224,8 +233,8 @@ export class FakeEngine implements Engine {
   }
 }
 
-function containerOf({ order, id, state, exit }: Slot, withExit: boolean): Container {
+function containerOf({ order, id, state, exit }: Slot, inspected: boolean): Container {
   const { bot, segment, epoch, sid, hash: spec, why: startedWhy } = order;
   const labels = { bot, segment, epoch, sid, spec, graceSeconds: order.spec.stopGraceSeconds, startedWhy };
-  return { id, ...labels, state, ...(withExit && exit && { exit }) };
+  return { id, ...labels, state, ...(inspected && { imageId: `sha256:${order.spec.image}` }), ...(inspected && exit && { exit }) };
 }

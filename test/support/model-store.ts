@@ -116,6 +116,12 @@ export class ModelStore implements LeaderStore, WorkerStore, ChangeFeed {
     });
   }
 
+  insertPlacements(records: readonly PlacementRecord[]): Promise<void> {
+    return this.#answer("insertPlacements", () => {
+      for (const record of records) if (!this.#of("placements").has(JSON.stringify(record._id))) this.put("placements", { ...record });
+    });
+  }
+
   stringBots(signal: AbortSignal): AsyncGenerator<FoundDocument> {
     return this.#stream("stringBots", signal, () => this.#botsOf("string"));
   }

@@ -9,6 +9,7 @@ import { runProgram } from "../../../src/cli/program.ts";
 import { EngineUnreachableError, StoreUnreachableError } from "../../../src/core/errors.ts";
 import type { FoundDocument } from "../../../src/core/bot.ts";
 import type { RunRecord, StatusRecord } from "../../../src/core/records.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
 
 const env = { MONGO_URI: "mongodb://u:secret@h" };
 const status = {
@@ -55,6 +56,10 @@ function store(
       return "created";
     },
     setEnabled: async (id, enabled) => (!has(id) ? "missing" : enabled ? "unchanged" : "configured"),
+    setRestartedAt: async (id) => has(id),
+    placement: async () => undefined,
+    segment: async () => undefined,
+    worker: async () => undefined,
     deleteBot: async (id) => has(id),
     async *statuses() {
       yield status;
@@ -94,6 +99,9 @@ async function cli(
     serve: async () => 0,
     openUserBots: async () => bots,
     readContainerLog: async () => undefined,
+    openBotLogs: () => ({ find: async () => undefined, close: () => {} }),
+    clock: new FakeClock(),
+    listenForSignals: () => ({ stop: new AbortController().signal, close: () => {} }),
     adoptFleet: async () => "Adopted",
     ...streams,
     ...more,
@@ -117,7 +125,7 @@ describe("the command line", () => {
     ["bots"],
     ["fleet"],
     ["fleet", "adopt"],
-    ...["list", "get", "logs", "apply", "delete", "enable", "disable"].map((c) => ["bots", c]),
+    ...["list", "get", "explain", "logs", "apply", "delete", "enable", "disable", "restart"].map((c) => ["bots", c]),
   ];
   for (const command of commands) {
     it(`explains itself: runtime ${[...command, "--help"].join(" ")}`, async () => {
@@ -142,6 +150,31 @@ describe("the command line", () => {
     { why: "no file to apply", args: ["bots", "apply"], gives: 2, says: "--file" },
     { why: "no vow", args: ["fleet", "adopt"], gives: 2, says: "--old-fleet-is-stopped" },
     { why: "no number", args: ["bots", "logs", "a", "--tail", "-1"], gives: 2, says: "whole number" },
+    { why: "two logs at once", args: ["bots", "logs", "a", "-f", "--previous"], gives: 2, says: "cannot be used with option '--previous'" },
+    {
+      why: "an endless JSON",
+      args: ["bots", "logs", "a", "-f", "--output", "json"],
+      gives: 2,
+      says: "cannot be used with option '--output",
+    },
+    { why: "no time to wait", args: ["bots", "restart", "a", "--timeout", "0"], gives: 2, says: "whole number of seconds" },
+    { why: "a bot to restart that is away", args: ["bots", "restart", "b"], gives: 66, says: 'Cannot find the bot "b"' },
+    { why: "a bot to explain that is away", args: ["bots", "explain", "b"], gives: 66, says: 'Cannot find the bot "b"' },
+    { why: "a bot to follow that is away", args: ["bots", "logs", "-f", "b"], gives: 66, says: 'Cannot find the bot "b"' },
+    {
+      why: "a disabled bot to restart",
+      args: ["bots", "restart", "a"],
+      gives: 1,
+      says: "it is disabled",
+      more: { bots: store([doc("a", { enabled: false })]) },
+    },
+    {
+      why: "an invalid bot to restart",
+      args: ["bots", "restart", "a"],
+      gives: 65,
+      says: "image: must be in lower case",
+      more: { bots: store([doc("a", { image: "X" })]) },
+    },
     { why: "an id that is none", args: ["bots", "get", ""], gives: 2, says: "_id: must not be empty" },
     { why: "a file that is away", args: ["bots", "apply", "-f", "/none"], gives: 66, says: 'Cannot read the file "/none"' },
     { why: "a bot that is away", args: ["bots", "get", "b"], gives: 66, says: 'Cannot find the bot "b"' },
@@ -246,13 +279,46 @@ describe("the command line", () => {
       expect((await cli(["bots", "logs", "a", "--tail", "2"], { readContainerLog: async () => "1\n2\n3\n" })).stdout).to.equal("2\n3\n"));
     it("then the last run", async () =>
       expect((await cli(["bots", "logs", "a", "--tail", "1"], { bots: store([doc("a")], [run]) })).stdout).to.equal("three\n"));
-    it("and the last run as well when the Engine is away", async () => {
+    it("and the last run as well when the Engine is away, which is a fault all the same", async () => {
       const { code, stdout, stderr } = await cli(["bots", "logs", "a", "--output", "json"], {
         bots: store([doc("a")], [run]),
         readContainerLog: async () => Promise.reject(new EngineUnreachableError("no")),
       });
-      expect([code, JSON.parse(stdout)]).to.deep.equal([0, { bot: "a", source: "run", lines: ["one", "two", "three"] }]);
+      expect([code, JSON.parse(stdout)]).to.deep.equal([69, { bot: "a", source: "run", lines: ["one", "two", "three"] }]);
       expect(stderr).to.include("does not answer");
+    });
+    it("takes the last run before the container when told so", async () =>
+      expect(
+        (
+          await cli(["bots", "logs", "a", "--previous", "--tail", "2"], {
+            bots: store([doc("a")], [run]),
+            readContainerLog: async () => "running",
+          })
+        ).stdout,
+      ).to.equal("two\nthree\n"));
+    it("says when no run has ended", async () =>
+      expect(await cli(["bots", "logs", "a", "--previous"])).to.include({ code: 0, stdout: "", stderr: "No run has ended yet.\n" }));
+    it("follows the bot until Ctrl-C, which is no fault", async () => {
+      const ctrlC = new AbortController();
+      let closed = 0;
+      const { code, stdout, stderr } = await cli(["bots", "logs", "a", "-f", "--tail", "7"], {
+        listenForSignals: () => ({ stop: ctrlC.signal, close: () => void closed++ }),
+        openBotLogs: () => ({
+          find: async () => ({
+            id: "c".repeat(64),
+            open: (tail) => ({
+              async follow(write, signal) {
+                await write(Buffer.from(`tail ${tail}\n`));
+                ctrlC.abort(new Error("SIGINT"));
+                signal.throwIfAborted();
+                return "ended";
+              },
+            }),
+          }),
+          close: () => void closed++,
+        }),
+      });
+      expect({ code, stdout, stderr, closed }).to.deep.equal({ code: 0, stdout: "tail 7\n", stderr: "", closed: 2 });
     });
     it("says when there is nothing yet", async () =>
       expect(await cli(["bots", "logs", "a"])).to.include({ code: 0, stdout: "", stderr: "No output yet.\n" }));

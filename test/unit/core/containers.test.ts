@@ -58,6 +58,20 @@ const cases: readonly {
     gives: undefined,
   },
   {
+    why: "waits for another document when its image cannot be had",
+    desired: wantRun(),
+    actual: none,
+    memory: { ...FRESH, spec: hash(), imageless: true },
+    gives: { kind: "wait", why: "no-image" },
+  },
+  {
+    why: "tries an image again once the document changed",
+    desired: wantRun({ hash: hash("other") }),
+    actual: none,
+    memory: { ...FRESH, spec: hash(), imageless: true },
+    gives: { kind: "start", why: "changed" },
+  },
+  {
     why: "runs a completed bot again once its document changed",
     desired: wantRun({ hash: hash("other") }),
     actual: none,
@@ -160,7 +174,7 @@ function fold(world: World, step: ContainerStep, desired: Desired): World {
     case "remove":
       return { ...world, actual: none };
     case "wait":
-      return step.why === "removing" ? { ...world, actual: none, now: step.until } : { ...world, now: step.until };
+      return step.why === "removing" ? { ...world, actual: none, now: step.until } : { ...world, now: step.until ?? world.now };
   }
 }
 

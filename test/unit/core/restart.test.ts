@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import * as fc from "fast-check";
 import { CRASH_MAX_MS, CRASH_RESET_MS, crashDelayMs, retryDelayMs } from "../../../src/core/backoff.ts";
-import { afterAdoption, afterExit, afterFailedStart, afterStart, FRESH } from "../../../src/core/restart.ts";
+import { afterAdoption, afterExit, afterFailedStart, afterMissingImage, afterStart, FRESH } from "../../../src/core/restart.ts";
 import { anExit, at, hash } from "../../support/builders.ts";
 import type { ContainerId } from "../../../src/core/ids.ts";
 
@@ -55,6 +55,38 @@ describe("core/restart afterExit()", () => {
     expect(afterStart({ ...up, attempt: 5, restarts: 9 }, hash("other"), c1, at(5))).to.include({ attempt: 0, restarts: 0 });
     expect(afterAdoption({ ...up, attempt: 5, restarts: 9 }, hash(), c1, at(5))).to.include({ attempt: 5, restarts: 9 });
     expect(afterFailedStart({ ...up, attempt: 5 }, hash("other"), at(0), noJitter)).to.include({ attempt: 1, nextStart: 1_000 });
+  });
+});
+
+describe("core/restart afterMissingImage()", () => {
+  const crashed = { ...FRESH, spec: hash(), attempt: 3, restarts: 2 };
+  for (const { why, spec, fault, gives } of [
+    { why: "stays", spec: hash(), fault: { permanent: true, retryMs: undefined }, gives: { attempt: 3, restarts: 2, imageless: true } },
+    {
+      why: "waits as long as it is told",
+      spec: hash(),
+      fault: { permanent: false, retryMs: 7_000 },
+      gives: { attempt: 3, restarts: 2, nextStart: 7_100 },
+    },
+    {
+      why: "waits like a crash untold",
+      spec: hash(),
+      fault: { permanent: false, retryMs: undefined },
+      gives: { attempt: 4, restarts: 2, nextStart: 8_100 },
+    },
+    {
+      why: "starts afresh with another document",
+      spec: hash("b"),
+      fault: { permanent: false, retryMs: 5 },
+      gives: { attempt: 0, restarts: 0, nextStart: 105 },
+    },
+  ])
+    it(why, () => expect(afterMissingImage(crashed, spec, fault, at(100), noJitter)).to.deep.equal({ spec, ...gives }));
+
+  it("is over with a document that has its image", () => {
+    const stuck = afterMissingImage(crashed, hash(), { permanent: true, retryMs: undefined }, at(0), noJitter);
+    expect(afterStart(stuck, hash("b"), c1, at(1))).to.not.have.property("imageless");
+    expect(afterMissingImage(stuck, hash("b"), { permanent: false, retryMs: 1 }, at(1), noJitter)).to.not.have.property("imageless");
   });
 });
 

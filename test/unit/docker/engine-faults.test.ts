@@ -173,7 +173,7 @@ describe("ensureImage against a registry that fails", () => {
   ];
   for (const { why, pull, permanent, says } of cases) {
     it(`${permanent ? "stays" : "passes"}: ${why}`, async () => {
-      const { fault } = await faultOf({ [LOOK]: noImage, "/images/create": pull }, (e) => e.ensureImage(IMAGE, never));
+      const { fault } = await faultOf({ [LOOK]: noImage, "/images/create": pull }, (e) => e.ensureImage(IMAGE, "if-not-present", never));
       expect(fault).to.be.instanceOf(ImageUnavailableError);
       expect((fault as ImageUnavailableError).permanent).to.equal(permanent);
       expect((fault as Error).message).to.match(says);
@@ -195,8 +195,8 @@ describe("ensureImage against a registry that fails", () => {
     };
     const leaver = new AbortController();
     const { fault } = await faultOf(replies, async (e) => {
-      const left = e.ensureImage(IMAGE, leaver.signal).catch((error: unknown) => error);
-      const stay = Promise.all([1, 2].map(() => e.ensureImage(IMAGE, never)));
+      const left = e.ensureImage(IMAGE, "if-not-present", leaver.signal).catch((error: unknown) => error);
+      const stay = Promise.all([1, 2].map(() => e.ensureImage(IMAGE, "if-not-present", never)));
       leaver.abort(new Error("enough"));
       expect(await left).to.equal(leaver.signal.reason);
       await stay;

@@ -38,6 +38,8 @@ const fields = [
   "stopGraceSeconds",
   "labels",
   "security",
+  "restartedAt",
+  "imagePullPolicy",
 ];
 
 const valid = {

@@ -47,6 +47,17 @@ const validCases: readonly { why: string; document: object; gives: object }[] = 
     document: { security: { capabilities: ["SETUID", "CHOWN", "SETUID"] } },
     gives: { security: { readOnlyRootFilesystem: false, capabilities: ["CHOWN", "SETUID"] } },
   },
+  {
+    why: "a time is kept in UTC",
+    document: { restartedAt: "2026-01-31T13:00:00+01:00" },
+    gives: { restartedAt: "2026-01-31T12:00:00.000Z" },
+  },
+  {
+    why: "a time may be a date of MongoDB",
+    document: { restartedAt: new Date("2026-01-31T12:00:00Z") },
+    gives: { restartedAt: "2026-01-31T12:00:00.000Z" },
+  },
+  { why: "a pull policy is kept", document: { imagePullPolicy: "always" }, gives: { imagePullPolicy: "always" } },
   { why: "labels may have dots", document: { labels: { "a.b/c": "d" } }, gives: { labels: { "a.b/c": "d" } } },
 ];
 
@@ -100,6 +111,19 @@ const faultCases: readonly { why: string; document: object; says: string }[] = [
     why: "bytes",
     document: { env: { KEY: new Binary(Buffer.from("x")) } },
     says: "env.KEY: secrets are not supported yet by this version, it must be text, got a Binary",
+  },
+  {
+    why: "a day that is no time",
+    document: { restartedAt: "2026-01-31" },
+    says: 'restartedAt: must be a time in ISO 8601 with its zone, got "2026-01-31": write restartedAt: "2026-01-31T12:00:00Z"',
+  },
+  { why: "a month that is none", document: { restartedAt: "2026-13-31T12:00:00Z" }, says: "restartedAt: must be a time in ISO 8601" },
+  { why: "a time that is a number", document: { restartedAt: 5 }, says: "restartedAt: must be a time, got 5" },
+  { why: "a date that is none", document: { restartedAt: new Date(Number.NaN) }, says: "restartedAt: must be a time, got a Date" },
+  {
+    why: "a pull policy in Kubernetes' spelling",
+    document: { imagePullPolicy: "IfNotPresent" },
+    says: 'imagePullPolicy: must be always, if-not-present or never, got "IfNotPresent": write imagePullPolicy: if-not-present',
   },
   { why: "an empty program", document: { command: [""] }, says: "command: must not start with an empty text" },
   {
@@ -186,6 +210,8 @@ describe("createBotReader()", () => {
     it("is the same for the same wish in other words", () => {
       expect(hash({ env: { A: "1", B: "2" } })).to.equal(hash({ env: { B: "2", A: "1" }, enabled: false, note: "x" }));
       expect(hash({ resources: { memory: "1Gi", cpu: "500m" } })).to.equal(hash({ resources: { cpu: 0.5, memory: "1024Mi" } }));
+      expect(hash({ imagePullPolicy: "if-not-present" })).to.equal(hash({}));
+      expect(hash({ restartedAt: "2026-01-31T12:00:00.000Z" })).to.equal(hash({ restartedAt: new Date("2026-01-31T12:00:00Z") }));
       expect(hash({ config: { a: 1, b: [{ c: 1, d: 2 }] } })).to.equal(hash({ config: { b: [{ d: 2, c: 1 }], a: 1 } }));
     });
     it("is another for another wish", () => {
@@ -199,6 +225,10 @@ describe("createBotReader()", () => {
         { config: null },
         { config: [] },
         { stopGraceSeconds: 5 },
+        { imagePullPolicy: "always" },
+        { imagePullPolicy: "never" },
+        { restartedAt: "2026-01-31T12:00:00Z" },
+        { restartedAt: "2026-01-31T12:00:01Z" },
         { image: "nginx:1.28" },
       ];
       expect(new Set(all.map(hash)).size).to.equal(all.length);

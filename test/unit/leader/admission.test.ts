@@ -146,7 +146,7 @@ describe("leader/admission Admission", () => {
 
     it("places a bot that is deleted meanwhile; its owner's proof and the next merge undo that", async () => {
       store.putBot(aDocument("a"));
-      store.before("insert", () => store.deleteBot("a"));
+      store.before("insertPlacements", () => store.deleteBot("a"));
       await admission.merge(never);
       expect(store.get("placements", "a")?.["active"]).to.equal(true);
       store.put("placements", placed("a", { active: false }));
@@ -156,7 +156,7 @@ describe("leader/admission Admission", () => {
 
     it("lets a second leader place the same bot first", async () => {
       store.putBot(aDocument("a", { enabled: false }));
-      store.before("insert", () => store.put("placements", placed("a", { segment: 9 })));
+      store.before("insertPlacements", () => store.put("placements", placed("a", { segment: 9 })));
       await admission.merge(never);
       expect(store.get("placements", "a")).to.deep.equal(placed("a", { segment: 9 }));
     });
@@ -167,7 +167,7 @@ describe("leader/admission Admission", () => {
       { method: "stringBots", after: 0 },
       { method: "objectIdBots", after: 0 },
       { method: "allPlacements", after: 0 },
-      { method: "insert", after: 2 },
+      { method: "insertPlacements", after: 0 },
       { method: "findBots", after: 0 },
       { method: "otherBots", after: 0 },
     ] as const) {
@@ -195,7 +195,7 @@ describe("leader/admission Admission", () => {
     it("ends when it is told to", async () => {
       for (let n = 0; n < 10; n++) store.putBot(aDocument(`bot-${n}`));
       const over = new AbortController();
-      store.before("insert", () => over.abort(new Error("enough")));
+      store.before("insertPlacements", () => over.abort(new Error("enough")));
       expect(await rejection(admission.merge(over.signal))).to.equal(over.signal.reason);
     });
   });

@@ -172,6 +172,51 @@ describe("worker/worker Worker", () => {
       expect([status("a")?.state, status("b")?.state]).to.deep.equal(["running", "stopped"]);
     });
 
+    it("leaves an image alone that cannot be had, until the document changes or the runtime starts anew", async () => {
+      fleet.engine.registry = (image) => (image === "right:1" ? "found" : "missing");
+      const { end } = await fleet.start(aDocument("a", { image: "wrong:1" }));
+      await fleet.clock.advance(600_000);
+      expect(fleet.engine.pulls).to.deep.equal(["wrong:1"]);
+      expect(status("a")).to.include({ state: "backoff", nextStart: null, message: 'Cannot pull "wrong:1": the registry is missing' });
+      end.abort();
+      await fleet.clock.advance(60_000);
+      await fleet.startWorker();
+      await fleet.clock.advance(600_000);
+      expect(fleet.engine.pulls).to.deep.equal(["wrong:1", "wrong:1"]);
+      fleet.store.putBot(aDocument("a", { image: "right:1" }));
+      await fleet.clock.advance(5_000);
+      expect([fleet.engine.running(), status("a")?.state, status("a")?.message]).to.deep.equal([["a"], "running", ""]);
+    });
+
+    it("asks for the image as the document says", async () => {
+      fleet.engine.images.add("here:1");
+      await fleet.start(
+        aDocument("a", { image: "here:1", imagePullPolicy: "always" }),
+        aDocument("b", { image: "none:1", imagePullPolicy: "never" }),
+      );
+      await fleet.clock.advance(1_000);
+      expect([fleet.engine.pulls, fleet.engine.running()]).to.deep.equal([["here:1"], ["a"]]);
+      expect(status("b")?.message).to.contain("imagePullPolicy is never");
+    });
+
+    it("says which images are wanted while it knows, and not while it leaves", async () => {
+      const { worker } = await fleet.start(aDocument("a", { image: "x:1" }), aDocument("b", { enabled: false, image: "y:1" }));
+      await fleet.clock.advance(20_000);
+      expect([...(fleet.engine.wanted ?? [])]).to.deep.equal(["x:1"]);
+      fleet.engine.wanted = undefined;
+      const drained = worker.drain(new AbortController().signal);
+      await fleet.clock.advance(20_000);
+      await drained;
+      expect(fleet.engine.wanted).to.equal(undefined);
+    });
+
+    it("keeps what image a run had with the run", async () => {
+      await fleet.start(aDocument("a"));
+      fleet.engine.exit(bot("a"), 3);
+      await fleet.clock.advance(5_000);
+      expect([...fleet.store.runs.values()][0]).to.include({ bot: "a", digest: "sha256:bot-runner/demo-bot:1" });
+    });
+
     for (const method of ["inspect", "create", "start"] as const) {
       it(`keeps a TypeError of ${method} to the one bot that it met`, async () => {
         const life = await fleet.start(aDocument("good"));

@@ -1,0 +1,57 @@
+import { cpus, loadavg, totalmem } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { openCache } from "./cache.ts";
+import { cleanStaleRuns, openRun } from "./run-dir.ts";
+import { provideDocker, provideMongo } from "./test-parts.ts";
+
+/** What a benchmark runs on: parts of its own unless the user has them. */
+export interface Bench {
+  readonly dockerHost: string;
+  readonly mongoUri: string;
+  readonly runDir: string;
+  readonly say: (line: string) => void;
+}
+
+/** Runs a benchmark on real parts and cleans up; exits 1 when it throws or gives false. */
+export async function runBench(name: string, act: (bench: Bench) => Promise<boolean>): Promise<void> {
+  const say = (line: string): void => console.log(`${name}: ${line}`);
+  await cleanStaleRuns(say);
+  const run = await openRun();
+  const undo: (() => Promise<unknown>)[] = [() => run.remove()];
+  try {
+    const place = { runDir: run.dir, cacheDir: await openCache(process.env), say };
+    const docker = await provideDocker(place, process.env);
+    undo.push(async () => docker.stop?.());
+    const mongo = await provideMongo(place, process.env);
+    undo.push(async () => mongo.stop?.());
+    say(`${cpus().length} x ${cpus()[0]?.model ?? "?"}, ${Math.round(totalmem() / 2 ** 30)} GiB, load ${load()}`);
+    if (!(await act({ dockerHost: docker.at, mongoUri: mongo.at, runDir: run.dir, say }))) process.exitCode = 1;
+    say(`load at the end ${load()}`);
+  } finally {
+    for (const release of undo.toReversed()) await release();
+  }
+}
+
+const load = (): string =>
+  loadavg()
+    .map((n) => n.toFixed(1))
+    .join(" ");
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1 ? (sorted[middle] ?? 0) : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
+}
+
+/** Median and spread, as "12.3 s (11.9 to 13.0)". */
+export function summary(values: readonly number[], unit: string, digits = 1): string {
+  const text = (n: number): string => n.toFixed(digits);
+  return `${text(median(values))} ${unit} (${text(Math.min(...values))} to ${text(Math.max(...values))})`;
+}
+
+/** Asks until the answer is true. @throws after the limit */
+export async function waitFor(what: string, limitMs: number, ask: () => Promise<boolean>): Promise<void> {
+  for (const end = performance.now() + limitMs; !(await ask()); await sleep(50))
+    if (performance.now() > end) throw new Error(`Waited ${limitMs} ms in vain until ${what}`);
+}

@@ -1,0 +1,57 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readdir, readFile } from "node:fs/promises";
+import { createInterface } from "node:readline";
+import type { RegistryOrder } from "./registry-server.ts";
+
+export type TestRegistry = AsyncDisposable & {
+  /** `127.0.0.1:port`, as the engine sees it; the engine takes plain HTTP from there. */
+  readonly host: string;
+  /** Requests for manifests and blobs, in order. */
+  readonly asked: string[];
+  /** Resolves when the registry does so. */
+  obey(order: RegistryOrder): Promise<void>;
+};
+
+/** Starts the registry inside the network namespace of a private engine, which reaches nothing else. */
+export async function startRegistry(dockerHost: string): Promise<TestRegistry> {
+  const program = new URL("registry-server.ts", import.meta.url).pathname;
+  const child = spawn("nsenter", ["--target", String(await engineProcess(dockerHost)), "--net", process.execPath, program], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  const ended = once(child, "exit");
+  const asked: string[] = [];
+  const { promise: port, resolve: onPort } = Promise.withResolvers<number>();
+  const obeyed: (() => void)[] = [];
+  createInterface({ input: child.stdout }).on("line", (line) => {
+    const said = JSON.parse(line) as { port?: number; obeyed?: string; method?: string; url?: string };
+    if (said.port !== undefined) onPort(said.port);
+    else if (said.obeyed !== undefined) obeyed.shift()?.();
+    else if (said.url !== "/v2/") asked.push(`${said.method} ${said.url}`);
+  });
+  const first = await Promise.race([port, ended.then(() => undefined)]);
+  if (first === undefined) throw new Error("Cannot start the test registry");
+  return {
+    host: `127.0.0.1:${first}`,
+    asked,
+    obey: (order) =>
+      new Promise((resolve) => {
+        obeyed.push(resolve);
+        child.stdin.write(`${JSON.stringify(order)}\n`);
+      }),
+    async [Symbol.asyncDispose]() {
+      child.stdin.end();
+      await ended;
+    },
+  };
+}
+
+/** The process id of the daemon that listens at this socket, as this process sees it. */
+async function engineProcess(dockerHost: string): Promise<number> {
+  for (const pid of await readdir("/proc")) {
+    if (!/^\d+$/.test(pid)) continue;
+    const words = (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).split("\0");
+    if (words[0]?.endsWith("dockerd") === true && words.includes(dockerHost)) return Number(pid);
+  }
+  throw new Error(`Cannot find the process of the engine at "${dockerHost}"`);
+}
