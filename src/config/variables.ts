@@ -130,7 +130,7 @@ export const variables = {
   STATE_DIR: withDefault(
     absolutePath,
     (s) => s.stateDir,
-    "Directory for the process lock, the record of released segments and the bots' config files. The Docker Engine must see it under the same path.",
+    "Directory for the process lock, the records of released segments and of images it pulled, and the bots' config files. The Docker Engine must see it under the same path.",
     "`/var/lib/bot-runner` as root, else `$XDG_STATE_HOME/bot-runner`, else `~/.local/state/bot-runner`",
   ),
   START_CONCURRENCY: withDefault(whole(1, 64), 4, "Bots that one worker starts at the same time."),

@@ -7,9 +7,9 @@ import type { RegistryOrder } from "./registry-server.ts";
 export type TestRegistry = AsyncDisposable & {
   /** `127.0.0.1:port`, as the engine sees it; the engine takes plain HTTP from there. */
   readonly host: string;
-  /** Requests for manifests and blobs, in order. */
-  readonly asked: string[];
-  /** Resolves when the registry does so. */
+  /** Requests for manifests and blobs since the last order, up to this moment. */
+  asked(): Promise<readonly string[]>;
+  /** Resolves when the registry does so. Forgets what was asked before. */
   obey(order: RegistryOrder): Promise<void>;
 };
 
@@ -31,14 +31,23 @@ export async function startRegistry(dockerHost: string): Promise<TestRegistry> {
   });
   const first = await Promise.race([port, ended.then(() => undefined)]);
   if (first === undefined) throw new Error("Cannot start the test registry");
+  let last: RegistryOrder = { mode: "serve", generation: 1 };
+  const tell = (order: RegistryOrder) =>
+    new Promise<void>((resolve) => {
+      obeyed.push(resolve);
+      child.stdin.write(`${JSON.stringify(order)}\n`);
+    });
   return {
     host: `127.0.0.1:${first}`,
-    asked,
-    obey: (order) =>
-      new Promise((resolve) => {
-        obeyed.push(resolve);
-        child.stdin.write(`${JSON.stringify(order)}\n`);
-      }),
+    async asked() {
+      await tell(last); // its answer comes after all that was asked before
+      return [...asked];
+    },
+    async obey(order) {
+      last = order;
+      await tell(order);
+      asked.length = 0;
+    },
     async [Symbol.asyncDispose]() {
       child.stdin.end();
       await ended;
