@@ -5,7 +5,7 @@ import type { BotId } from "../core/ids.ts";
 import type { ChangeFeed, Hint } from "../core/ledger.ts";
 import { nextTerm } from "../core/operations.ts";
 import { Bell } from "../process/bell.ts";
-import { isPassing, retryPassing } from "../process/retry.ts";
+import { retryPassing, tolerate } from "../process/retry.ts";
 import { runGroup } from "../process/run-group.ts";
 import { sideBySide } from "../process/side-by-side.ts";
 import type { Admission } from "./admission.ts";
@@ -179,12 +179,7 @@ export class Leader {
     this.#published = view;
   }
 
-  async #tolerate(loop: string, round: () => Promise<void>): Promise<void> {
-    try {
-      await round();
-    } catch (error) {
-      if (!isPassing(error)) throw error;
-      this.#options.bus.emit("round:failed", { loop, error });
-    }
+  #tolerate(loop: string, round: () => Promise<void>): Promise<unknown> {
+    return tolerate(round, (error) => this.#options.bus.emit("round:failed", { loop, error }));
   }
 }

@@ -29,3 +29,16 @@ export async function retryPassing<T>(act: () => Promise<T>, { clock, random, si
     }
   }
 }
+
+/** Runs one round of a loop. A fault that passes by itself is told to `onFault` and given back, and the loop's next round
+ *  tries again. @throws any other fault */
+export async function tolerate(round: () => Promise<void>, onFault: (error: unknown) => void): Promise<unknown> {
+  try {
+    await round();
+    return undefined;
+  } catch (error) {
+    if (!isPassing(error)) throw error;
+    onFault(error);
+    return error;
+  }
+}

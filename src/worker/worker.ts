@@ -6,7 +6,7 @@ import type { BotId } from "../core/ids.ts";
 import type { ChangeFeed, Hint } from "../core/ledger.ts";
 import { FRESH } from "../core/restart.ts";
 import { Bell } from "../process/bell.ts";
-import { isPassing } from "../process/retry.ts";
+import { tolerate } from "../process/retry.ts";
 import { type Actor, runGroup } from "../process/run-group.ts";
 import { Bots, STRANGER } from "./bots.ts";
 import { DesiredBots, type Want } from "./desired.ts";
@@ -158,7 +158,7 @@ export class Worker {
   async #lookLoop(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       this.#tickedAt = this.#options.clock.mono();
-      await this.#tolerate("segments", async () => {
+      const fault = await this.#tolerate("segments", async () => {
         await this.#segments.round(signal);
         if (this.#reloadDue) {
           this.#reloadDue = false;
@@ -174,6 +174,7 @@ export class Worker {
         await this.#remember(touched);
         this.#bots.request(touched);
       });
+      this.#storeIsAway = fault instanceof StoreUnreachableError;
       await this.#look.wait(this.#options.clock, this.#draining ? PROOF_POLL_MS : SEGMENTS_POLL_MS, signal);
     }
   }
@@ -200,15 +201,8 @@ export class Worker {
   }
 
   /** A round that fails for a passing reason is told and tried again by its loop; any other fault ends the worker. */
-  async #tolerate(loop: string, round: () => Promise<void>): Promise<void> {
-    try {
-      await round();
-      if (loop === "segments") this.#storeIsAway = false;
-    } catch (error) {
-      if (!isPassing(error)) throw error;
-      if (loop === "segments") this.#storeIsAway = error instanceof StoreUnreachableError;
-      this.#options.bus.emit("round:failed", { loop, error });
-    }
+  #tolerate(loop: string, round: () => Promise<void>): Promise<unknown> {
+    return tolerate(round, (error) => this.#options.bus.emit("round:failed", { loop, error }));
   }
 }
 
