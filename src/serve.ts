@@ -20,7 +20,7 @@ import { lockStateDir, openStateDir, ReleasedFile } from "./process/state-dir.ts
 import { readVersion } from "./process/version.ts";
 import { createLog, type Log } from "./telemetry/log.ts";
 import { Metrics } from "./telemetry/metrics.ts";
-import { tellImages, tellLeader, tellWorker } from "./telemetry/subscribe.ts";
+import { Outages, tellImages, tellLeader, tellWorker } from "./telemetry/subscribe.ts";
 import type { WorkerEvents } from "./worker/events.ts";
 import { claimFleet } from "./worker/fleet.ts";
 import { Session } from "./worker/session.ts";
@@ -79,8 +79,9 @@ class Runtime {
     this.#log = log;
     this.#signals = signals;
     this.#metrics = new Metrics({ version: this.#version, node: process.version });
-    tellWorker(this.#workerBus, log, this.#metrics);
-    tellLeader(this.#leaderBus, log, this.#metrics);
+    const outages = new Outages(log, this.#metrics);
+    tellWorker(this.#workerBus, log, this.#metrics, outages);
+    tellLeader(this.#leaderBus, log, this.#metrics, outages);
     tellImages(this.#imageBus, log);
   }
 

@@ -6,8 +6,7 @@ import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 
 /** Turns what happens into log lines and numbers: the one list of what operators get to see. */
-export function tellWorker(bus: WorkerBus, log: Log, metrics: Metrics): void {
-  const outages = new Outages(log, metrics);
+export function tellWorker(bus: WorkerBus, log: Log, metrics: Metrics, outages: Outages): void {
   bus.on("bot:started", ({ bot, container, why, tookMs }) => {
     outages.over("docker");
     metrics.starts.inc({ reason: why });
@@ -63,8 +62,7 @@ export function tellWorker(bus: WorkerBus, log: Log, metrics: Metrics): void {
   bus.on("round:failed", ({ loop, error }) => outages.seen(error, loop));
 }
 
-export function tellLeader(bus: LeaderBus, log: Log, metrics: Metrics): void {
-  const outages = new Outages(log, metrics);
+export function tellLeader(bus: LeaderBus, log: Log, metrics: Metrics, outages: Outages): void {
   bus.on("leader:elected", ({ term }) => {
     metrics.leader.set(1);
     metrics.leaderChanges.inc();
@@ -102,8 +100,9 @@ export function tellImages(bus: ImageBus, log: Log): void {
   bus.on("credentials:refused", ({ error }) => log.warn("Kept the registries' old credentials", { reason: error }));
 }
 
-/** One line when a store goes away and one when it is back, however many calls failed in between. */
-class Outages {
+/** One line when a store goes away and one when it is back, however many calls failed in between. One for the process:
+ *  leader and worker lose the same stores. */
+export class Outages {
   readonly #log: Log;
   readonly #metrics: Metrics;
   readonly #down = new Set<string>();
