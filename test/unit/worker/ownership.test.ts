@@ -117,6 +117,14 @@ describe("worker: what it owns", () => {
       expect(fleet.told).to.deep.equal([]);
     });
 
+    it("lets go once more of what it had released when the process died: else nobody would ever run it", async () => {
+      const { epoch: past } = await ownedAndStopped();
+      await fleet.released.append(placeOf("a"), past);
+      await fleet.startWorker();
+      await fleet.clock.advance(5_000);
+      expect([segmentOf("a").state, segmentOf("a").owner]).to.deep.equal(["free", null]);
+    });
+
     it("starts under the next epoch after a release", async () => {
       const { epoch: past } = await ownedAndStopped();
       await fleet.released.append(placeOf("a"), epoch(past - 1));
