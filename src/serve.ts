@@ -22,7 +22,7 @@ import { createLog, type Log } from "./telemetry/log.ts";
 import { Metrics } from "./telemetry/metrics.ts";
 import { Outages, tellImages, tellLeader, tellWorker } from "./telemetry/subscribe.ts";
 import type { WorkerEvents } from "./worker/events.ts";
-import { claimFleet } from "./worker/fleet.ts";
+import { claimFleet, confirmClaim } from "./worker/fleet.ts";
 import { Session } from "./worker/session.ts";
 import { stopAll } from "./worker/stop-all.ts";
 import { Worker } from "./worker/worker.ts";
@@ -125,9 +125,8 @@ class Runtime {
     this.#metrics.storeUp.set({ store: "docker" }, 1);
     this.#log.info("Found Docker Engine", { engine: identity.id, version: identity.version, api: identity.apiVersion });
 
-    const claim = await this.#patiently("mongodb", stop, () =>
-      claimFleet(mongo.store, { owner: identity.id, coordination: config.coordination, incarnation: randomUUID() }),
-    );
+    const fleet = { owner: identity.id, coordination: config.coordination, incarnation: randomUUID() };
+    const claim = await this.#patiently("mongodb", stop, () => claimFleet(mongo.store, fleet));
     this.#log.info("Claimed database", { database: config.dbName, claim });
     // Not before the claim: a database of another fleet or of a newer version is not written to.
     await this.#patiently("mongodb", stop, () => mongo.ensureIndexes());
@@ -139,6 +138,7 @@ class Runtime {
           clock: this.#clock,
           bus: this.#workerBus,
           base: identity.id,
+          fleet: fleet.owner,
           pod: config.podName,
           node: config.nodeName ?? "",
           capacity: config.maxBotsPerWorker,
@@ -147,6 +147,13 @@ class Runtime {
         stop,
       ),
     );
+
+    try {
+      await this.#patiently("mongodb", stop, () => confirmClaim(mongo.store, fleet));
+    } catch (error) {
+      await session.stepDown("gone");
+      throw error;
+    }
 
     const readBot = createBotReader({ maxStopGraceSeconds: config.maxStopGraceSeconds });
     const checkIntervalMs = config.scaleCheckIntervalSeconds * 1_000;

@@ -1,9 +1,5 @@
+import { brokenTimings, type TimingRule, type Timings, withCall } from "../core/timings.ts";
 import type { VariableName } from "./variables.ts";
-
-/** Largest difference between the rates of two clocks that we bear. Source: ownership.md "Timing". */
-const DRIFT = 0.05;
-/** Share of RENEW_SECONDS that one renewal call may take: 0.8 s of 1 s. */
-const CALL_SHARE = 0.8;
 
 /** Faults between variables. A variable that is at fault itself is `undefined` here and takes its checks with it.
  *  `byDefault`: nobody set COORDINATION. */
@@ -24,28 +20,40 @@ function coordination(value: (name: VariableName) => unknown, byDefault: boolean
   return [`COORDINATION: is not supported yet by this version, got "${mode}"${why}: set it to single and run exactly one process`];
 }
 
+const timingVariables = {
+  renewMs: "RENEW_SECONDS",
+  softMs: "SOFT_SECONDS",
+  stopMs: "STOP_SECONDS",
+  fenceMs: "FENCE_SECONDS",
+  killMs: "KILL_SECONDS",
+  endMs: "SESSION_END_SECONDS",
+} as const satisfies Record<Exclude<keyof Timings, "callMs">, VariableName>;
+
+const reasons: Readonly<Record<TimingRule["why"], string>> = {
+  "renew+call": "RENEW_SECONDS and its call time-out, 1.8 x RENEW_SECONDS",
+  soft: "SOFT_SECONDS",
+  stop: "STOP_SECONDS",
+  "fence+kill": "(FENCE_SECONDS + KILL_SECONDS) x 1.05 / 0.95, for clocks that drift apart",
+};
+
 function timings(value: (name: VariableName) => unknown): string[] {
-  const read = (name: VariableName) => value(name) as number | undefined;
-  const [renew, soft, stop, fence] = [read("RENEW_SECONDS"), read("SOFT_SECONDS"), read("STOP_SECONDS"), read("FENCE_SECONDS")];
-  const [kill, end] = [read("KILL_SECONDS"), read("SESSION_END_SECONDS")];
-  const faults: string[] = [];
-  const below = (small: number | undefined, smallText: string, large: number | undefined, name: VariableName) => {
-    if (small === undefined || large === undefined || small < large) return;
-    faults.push(`${name}: must be over ${round(small)} (${smallText}), got "${large}": raise it, or unset all timings for the defaults`);
-  };
-  below(
-    renew === undefined ? undefined : renew * (1 + CALL_SHARE),
-    "RENEW_SECONDS and its call time-out, 1.8 x RENEW_SECONDS",
-    soft,
-    "SOFT_SECONDS",
-  );
-  below(soft, "SOFT_SECONDS", stop, "STOP_SECONDS");
-  below(stop, "STOP_SECONDS", fence, "FENCE_SECONDS");
-  const killed = fence === undefined || kill === undefined ? undefined : ((fence + kill) * (1 + DRIFT)) / (1 - DRIFT);
-  below(killed, "(FENCE_SECONDS + KILL_SECONDS) x 1.05 / 0.95, for clocks that drift apart", end, "SESSION_END_SECONDS");
-  return faults;
+  // A missing one is NaN, which no comparison calls too small.
+  const read = (name: VariableName): number => ((value(name) as number | undefined) ?? Number.NaN) * 1_000;
+  const given = withCall({
+    renewMs: read("RENEW_SECONDS"),
+    softMs: read("SOFT_SECONDS"),
+    stopMs: read("STOP_SECONDS"),
+    fenceMs: read("FENCE_SECONDS"),
+    killMs: read("KILL_SECONDS"),
+    endMs: read("SESSION_END_SECONDS"),
+  });
+  return brokenTimings(given).map(({ name, least, why }) => {
+    const variable = timingVariables[name];
+    return `${variable}: must be over ${seconds(least)} (${reasons[why]}), got "${read(variable) / 1_000}": raise it, or unset all timings for the defaults`;
+  });
 }
 
-function round(n: number): number {
-  return Math.ceil(n * 100) / 100;
+/** Rounded up to hundredths, so that the number told is large enough. */
+function seconds(ms: number): number {
+  return Math.ceil(ms / 10) / 100;
 }

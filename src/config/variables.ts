@@ -1,3 +1,4 @@
+import { KUBERNETES_TIMINGS, MONGO_TIMINGS, type Timings } from "../core/timings.ts";
 import {
   absolutePath,
   anyName,
@@ -77,17 +78,17 @@ function withDefault<T extends string | number | boolean>(
   };
 }
 
-/** The protocol's timings in seconds. Source: ownership.md "Timing" and, with one store for liveness, "Two stores". */
-const base = { renew: 1, soft: 3, stop: 5, fence: 7, kill: 1.5, end: 10 };
-const timings: Readonly<Record<Coordination, typeof base>> = {
-  kubernetes: base,
-  single: base,
-  mongo: { ...base, stop: 13, fence: 15, end: 20 },
+const timings: Readonly<Record<Coordination, Timings>> = {
+  kubernetes: KUBERNETES_TIMINGS,
+  single: KUBERNETES_TIMINGS,
+  mongo: MONGO_TIMINGS,
 };
 
-function timing(name: keyof typeof base, about: string): Variable<number> {
-  const fallback = (s: Surroundings) => timings[s.coordination][name] * (s.timings === "ci" ? 2 : 1);
-  const text = timings.mongo[name] === base[name] ? `\`${base[name]}\`` : `\`${base[name]}\` (\`mongo\`: \`${timings.mongo[name]}\`)`;
+/** One of the protocol's timings, told in seconds. */
+function timing(name: keyof Timings, about: string): Variable<number> {
+  const fallback = (s: Surroundings) => (timings[s.coordination][name] / 1_000) * (s.timings === "ci" ? 2 : 1);
+  const [base, mongo] = [timings.kubernetes[name] / 1_000, timings.mongo[name] / 1_000];
+  const text = mongo === base ? `\`${base}\`` : `\`${base}\` (\`mongo\`: \`${mongo}\`)`;
   return withDefault(seconds(0.1, 3600), fallback, about, `${text}, twice that with \`TIMINGS=ci\``);
 }
 
@@ -226,12 +227,12 @@ export const variables = {
   ),
 
   TIMINGS: withDefault(oneOf("default", "ci"), "default", "`ci` doubles the timings below for slow, shared machines."),
-  RENEW_SECONDS: timing("renew", "H: a worker renews its session this often; each call may take 0.8 of it."),
-  SOFT_SECONDS: timing("soft", "S: without a renewal for so long a worker starts nothing new."),
-  STOP_SECONDS: timing("stop", "R: without a renewal for so long a worker stops its bots."),
-  FENCE_SECONDS: timing("fence", "W: without a renewal for so long the fence kills the bots."),
-  KILL_SECONDS: timing("kill", "K: the longest that the fence's kill may take."),
-  SESSION_END_SECONDS: timing("end", "L: a session that others see silent for so long is ended."),
+  RENEW_SECONDS: timing("renewMs", "H: a worker renews its session this often; each call may take 0.8 of it."),
+  SOFT_SECONDS: timing("softMs", "S: without a renewal for so long a worker starts nothing new."),
+  STOP_SECONDS: timing("stopMs", "R: without a renewal for so long a worker stops its bots."),
+  FENCE_SECONDS: timing("fenceMs", "W: without a renewal for so long the fence kills the bots."),
+  KILL_SECONDS: timing("killMs", "K: the longest that the fence's kill may take."),
+  SESSION_END_SECONDS: timing("endMs", "L: a session that others see silent for so long is ended."),
 } satisfies Record<string, Variable<unknown>>;
 
 export type VariableName = keyof typeof variables;

@@ -13,6 +13,7 @@ export type Test =
   | { readonly isNot: Scalar }
   | { readonly in: readonly Scalar[] }
   | { readonly atMost: number }
+  | { readonly atLeast: number }
   | { readonly below: number };
 /** Every field of one alternative must pass. */
 export type Alternative = Readonly<Record<string, Test>>;
@@ -46,12 +47,15 @@ export const continueSession = (sid: SessionId, inc: number): Operation => ({
   add: { inc: 1, hbSeq: 1 },
 });
 
-/** O1: a miss means that this process no longer owns anything. */
-export const renewSession = (sid: SessionId, inc: number): Operation => ({
+/** O1: a miss means that this process no longer owns anything. A counter below `hbSeq`, the last one known, is that of a
+ *  database that was set back. A worker on its way out says so with every renewal, so that no lost write leaves it for
+ *  the leader to give segments to. */
+export const renewSession = (sid: SessionId, inc: number, hbSeq: number, isDraining = false): Operation => ({
   op: "O1",
   collection: "workers",
   id: sid,
-  where: [{ inc: { is: inc }, state: living }],
+  where: [{ inc: { is: inc }, state: living, hbSeq: { atLeast: hbSeq } }],
+  ...(isDraining ? { set: { state: "draining" } } : {}),
   add: { hbSeq: 1 },
 });
 
@@ -126,7 +130,16 @@ export const adoptFleet = (from: FleetRecord, to: Omit<FleetRecord, "_id">): Ope
   collection: "control",
   id: "fleet",
   where: [{ owner: { is: from.owner }, incarnation: { is: from.incarnation } }],
-  set: to,
+  set: { ...to, settled: false },
+});
+
+/** No session of an earlier life of this database can be running bots any more: later leaders need not wait again. */
+export const settleFleet = (incarnation: string): Operation => ({
+  op: "settle",
+  collection: "control",
+  id: "fleet",
+  where: [{ incarnation: { is: incarnation } }],
+  set: { settled: true },
 });
 
 /** O6: the store refuses the report of an owner that has been followed by another. */

@@ -22,6 +22,10 @@ export type WorkerRecord = {
   readonly capacity: number;
   readonly pod: string;
   readonly node: string;
+  /** Whose worker it is: the owner in `control.fleet`. Records of older versions belong to who holds the database. */
+  readonly fleet?: string;
+  /** W of this worker's fence, in ms: the leader waits long enough for the slower of the two. Older versions have none. */
+  readonly fenceMs?: number;
 };
 
 export type SegmentRecord = {
@@ -46,7 +50,10 @@ export type FleetRecord = {
   readonly owner: string;
   readonly coordination: string;
   readonly schema: number;
+  /** Random: another one means another life of this database, of whose sessions and epochs nothing is known. */
   readonly incarnation: string;
+  /** Whether a leader has waited until no session of an earlier life can be running bots. */
+  readonly settled?: boolean;
 };
 
 /** What a bot's owner reports. `_id` is a BotId, or `{document}` for a document whose `_id` cannot name a bot. */

@@ -1,7 +1,7 @@
+import { decideClaim } from "../core/claim.ts";
 import { ConfigurationError } from "../core/errors.ts";
-import { adoptFleet, endSession } from "../core/operations.ts";
+import { endSession } from "../core/operations.ts";
 import { type FleetRecord, SCHEMA } from "../core/records.ts";
-import { isLiving } from "../core/session.ts";
 import type { WorkerStore } from "./ports.ts";
 
 export type FleetClaim = {
@@ -18,28 +18,43 @@ export type FleetClaim = {
  *  @throws {ConfigurationError} when another fleet holds it, or a newer version has written it. */
 export async function claimFleet(store: WorkerStore, claim: FleetClaim): Promise<"claimed" | "ours" | "adopted"> {
   const { owner, coordination, incarnation, oldFleetIsStopped = false } = claim;
-  const record: FleetRecord = { _id: "fleet", owner, coordination, schema: SCHEMA, incarnation };
+  const mine: FleetRecord = { _id: "fleet", owner, coordination, schema: SCHEMA, incarnation };
   for (;;) {
     const held = await store.fleet();
-    if (held === undefined) {
-      if ((await store.insert("control", record)) === "inserted") return "claimed";
-      continue;
+    const verdict = decideClaim({ held, workers: await store.workers(), mine, oldFleetIsStopped });
+    switch (verdict.kind) {
+      case "ours":
+        return "ours";
+      case "insert":
+        if ((await store.insert("control", verdict.record)) === "inserted") return "claimed";
+        break;
+      case "adopt":
+        if ((await store.apply(verdict.operation)) === "missed") break;
+        for (const { _id: sid, hbSeq } of verdict.living) await store.apply(endSession(sid, hbSeq));
+        return "adopted";
+      case "refuse":
+        throw new ConfigurationError(refusal(verdict));
     }
-    if (held.schema > SCHEMA)
-      throw new ConfigurationError(
-        `Cannot use a database of schema ${held.schema}: this version writes schema ${SCHEMA}. Run the newer version again, or use another DB_NAME`,
-      );
-    if (held.owner === owner && !oldFleetIsStopped) return "ours";
-    const living = (await store.workers()).filter((w) => isLiving(w.state));
-    if (living.length > 0 && !oldFleetIsStopped)
-      throw new ConfigurationError(
-        `Cannot share a database: it belongs to fleet "${held.owner}", which has ${living.length} session(s) that never said good-bye ` +
-          `(${living.map((w) => w.pod).join(", ")}). If none of its bots can still run, take it over with ` +
-          "`runtime fleet adopt --old-fleet-is-stopped`; else use another DB_NAME",
-      );
-    const { _id, ...to } = record;
-    if ((await store.apply(adoptFleet(held, to))) === "missed") continue;
-    for (const { _id: sid, hbSeq } of living) await store.apply(endSession(sid, hbSeq));
-    return "adopted";
   }
+}
+
+/** The same look once more after our session was announced: another fleet may have found the database at the same moment.
+ *  @throws {ConfigurationError} then, and nothing was started. */
+export async function confirmClaim(store: WorkerStore, { owner, coordination, incarnation }: FleetClaim): Promise<void> {
+  const held = await store.fleet();
+  const mine: FleetRecord = { _id: "fleet", owner, coordination, schema: SCHEMA, incarnation };
+  const verdict = decideClaim({ held, workers: await store.workers(), mine, oldFleetIsStopped: false });
+  if (verdict.kind === "ours") return;
+  if (verdict.kind === "refuse") throw new ConfigurationError(refusal(verdict));
+  throw new ConfigurationError("Cannot keep a database that was given to another fleet while this process started: use another DB_NAME");
+}
+
+function refusal({ why, held, living }: Extract<ReturnType<typeof decideClaim>, { kind: "refuse" }>): string {
+  if (why === "newer-schema")
+    return `Cannot use a database of schema ${held.schema}: this version writes schema ${SCHEMA}. Run the newer version again, or use another DB_NAME`;
+  return (
+    `Cannot share a database: it belongs to fleet "${held.owner}", which has ${living.length} session(s) that never said good-bye ` +
+    `(${living.map((w) => w.pod).join(", ")}). If none of its bots can still run, take it over with ` +
+    "`runtime fleet adopt --old-fleet-is-stopped`; else use another DB_NAME"
+  );
 }

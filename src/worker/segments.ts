@@ -1,7 +1,8 @@
-import type { StopReason } from "../core/containers.ts";
 import type { BotId, Epoch, SegmentId, SessionId } from "../core/ids.ts";
 import { releaseSegment } from "../core/operations.ts";
 import type { SegmentRecord } from "../core/records.ts";
+import { proveStopped, quietSegments } from "../core/stop-proof.ts";
+import { mayStartIn, meetSegments, type Tenures } from "../core/tenure.ts";
 import type { Bots } from "./bots.ts";
 import type { DesiredBots } from "./desired.ts";
 import type { WorkerBus } from "./events.ts";
@@ -26,12 +27,10 @@ export type SegmentsOptions = {
   readonly onLoaded: (bots: readonly BotId[]) => Promise<void>;
 };
 
-/** The segments this worker owns. free -O2-> owned -(revoked or draining)-> leaving -(proof, O5)-> free.
- *  Once a segment was seen leaving it stays leaving: a late answer that calls it assigned changes nothing. */
+/** The segments this worker owns, as `core/tenure` tells, and what follows from each change. */
 export class OwnedSegments {
   readonly #options: SegmentsOptions;
-  readonly #owned = new Map<SegmentId, Epoch>();
-  readonly #leaving = new Map<SegmentId, Epoch>();
+  #tenures: Tenures = new Map();
   readonly #unloaded = new Set<SegmentId>();
   #draining = false;
   #complete = false;
@@ -46,31 +45,24 @@ export class OwnedSegments {
   }
 
   get size(): number {
-    return this.#owned.size;
+    return this.#tenures.size;
   }
 
   /** The start gate's part: ours, under that epoch, not leaving, and not an epoch that was released here before. */
   mayStart(segment: SegmentId, epoch: Epoch): boolean {
-    const released = this.#options.released.epochOf(segment);
-    return (
-      !this.#draining && this.#owned.get(segment) === epoch && !this.#leaving.has(segment) && (released === undefined || epoch > released)
-    );
+    return !this.#draining && mayStartIn(this.#tenures, this.#releasedEpoch, segment, epoch);
   }
 
-  /** From now on everything is given up. */
+  /** From now on everything is given up; the next round begins with it. */
   drain(): void {
     this.#draining = true;
-    for (const [segment, epoch] of this.#owned) this.#leave(segment, epoch, "draining");
+    this.#leave([...this.#tenures.keys()]);
   }
 
   /** One look at the store and one step towards it. @throws {StoreUnreachableError}, {EngineUnreachableError} */
   async round(signal: AbortSignal): Promise<void> {
     const { store, sid } = this.#options;
-    const records = await store.ownedSegments(sid);
-    for (const [segment, epoch] of this.#owned) {
-      if (!records.some((r) => r._id === segment && r.epoch === epoch)) this.#lose(segment, epoch);
-    }
-    for (const record of records) this.#meet(record);
+    this.#meet(await store.ownedSegments(sid));
     this.#complete = true;
     await this.#load([...this.#unloaded], signal);
     await this.#releaseLeaving();
@@ -78,33 +70,37 @@ export class OwnedSegments {
 
   /** Reads all bots of all owned segments again. What was known stays in force until the new reading is complete. */
   reload(signal: AbortSignal): Promise<void> {
-    return this.#load([...this.#owned.keys()], signal);
+    return this.#load([...this.#tenures.keys()], signal);
   }
 
-  #meet({ _id: segment, epoch, state }: SegmentRecord): void {
+  #meet(records: readonly SegmentRecord[]): void {
     const { desired, bus } = this.#options;
-    if (this.#owned.get(segment) !== epoch) {
-      this.#owned.set(segment, epoch);
+    const before = this.#tenures;
+    const { tenures, gained, leaving, lost } = meetSegments(before, records, this.#releasedEpoch, this.#draining);
+    for (const segment of lost) this.#lose(segment, before.get(segment)?.epoch);
+    this.#tenures = tenures;
+    for (const segment of gained) {
+      const epoch = tenures.get(segment)?.epoch as Epoch;
       this.#unloaded.add(segment);
       desired.own(segment, epoch);
       bus.emit("segment:gained", { segment, epoch });
     }
-    if (state === "revoking" || this.#draining) this.#leave(segment, epoch, this.#draining ? "draining" : "released");
+    this.#leave(leaving);
   }
 
-  #leave(segment: SegmentId, epoch: Epoch, why: StopReason): void {
-    if (this.#leaving.has(segment)) return;
-    this.#leaving.set(segment, epoch);
-    this.#options.bots.request(this.#options.desired.leave(segment, why));
+  #leave(segments: readonly SegmentId[]): void {
+    const { bots, desired } = this.#options;
+    for (const segment of segments) bots.request(desired.leave(segment, this.#draining ? "draining" : "released"));
   }
 
-  #lose(segment: SegmentId, epoch: Epoch): void {
+  #lose(segment: SegmentId, epoch = 0 as Epoch): void {
     const bots = this.#options.desired.disown(segment);
-    for (const map of [this.#owned, this.#leaving]) map.delete(segment);
     this.#unloaded.delete(segment);
     this.#options.bots.request(bots);
     this.#options.bus.emit("segment:lost", { segment, epoch });
   }
+
+  readonly #releasedEpoch = (segment: SegmentId): Epoch | undefined => this.#options.released.epochOf(segment);
 
   async #load(segments: readonly SegmentId[], signal: AbortSignal): Promise<void> {
     if (segments.length === 0) return;
@@ -114,34 +110,29 @@ export class OwnedSegments {
     this.#options.bots.request(touched);
   }
 
-  /** Stop proof, then O5: no call in hand for any bot of the segment, before and after a list that shows no container of it. */
+  /** Stop proof, then O5. Whether a segment is quiet is asked again after the list: a call may have begun meanwhile. */
   async #releaseLeaving(): Promise<void> {
     const { engine, bots } = this.#options;
-    const quiet = [...this.#leaving].filter(([segment]) => this.#isQuiet(segment));
+    const quiet = this.#quiet();
     if (quiet.length === 0) return;
-    const containers = await engine.list();
-    for (const [segment, epoch] of quiet) {
-      const left = containers.filter((c) => c.segment === segment);
-      if (left.length > 0) bots.request(left.map((c) => c.bot));
-      else if (this.#isQuiet(segment)) await this.#release(segment, epoch);
+    const { proven, left } = proveStopped(quiet, await engine.list());
+    bots.request(left);
+    for (const segment of proven) {
+      const epoch = this.#tenures.get(segment)?.epoch;
+      if (epoch !== undefined && this.#quiet().includes(segment)) await this.#release(segment, epoch);
     }
   }
 
-  #isQuiet(segment: SegmentId): boolean {
+  #quiet(): SegmentId[] {
     const { desired, bots } = this.#options;
-    for (const bot of bots.busy()) {
-      const want = desired.get(bot);
-      // Nobody wants it any more, so which segment its call is about is not known: it could be this one.
-      if (want === undefined || want.segment === segment) return false;
-    }
-    return true;
+    return quietSegments(this.#tenures, bots.busy(), (bot) => desired.get(bot)?.segment);
   }
 
   async #release(segment: SegmentId, epoch: Epoch): Promise<void> {
     const { released, store, sid, bus, desired } = this.#options;
     await released.append(segment, epoch);
     await store.apply(releaseSegment(segment, sid, epoch));
-    for (const map of [this.#owned, this.#leaving]) map.delete(segment);
+    this.#tenures = new Map([...this.#tenures].filter(([id]) => id !== segment));
     desired.disown(segment);
     bus.emit("segment:released", { segment, epoch });
   }

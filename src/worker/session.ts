@@ -3,7 +3,8 @@ import type { Clock } from "../core/clock.ts";
 import type { SessionId } from "../core/ids.ts";
 import { continueSession, renewSession, stepDown } from "../core/operations.ts";
 import { PROTO, type WorkerRecord } from "../core/records.ts";
-import { isLiving, isMoving } from "../core/session.ts";
+import { planRegistration } from "../core/registration.ts";
+import { afterRenewal, isMoving, openSession, type Session as SessionView } from "../core/session.ts";
 import type { WorkerBus } from "./events.ts";
 import type { WorkerStore } from "./ports.ts";
 
@@ -13,6 +14,8 @@ export type SessionOptions = {
   readonly bus: WorkerBus;
   /** What names this worker for life: outside a cluster the Docker Engine's ID. */
   readonly base: string;
+  /** Whose worker it is: the owner in `control.fleet`. */
+  readonly fleet: string;
   readonly pod: string;
   readonly node: string;
   readonly capacity: number;
@@ -26,30 +29,30 @@ export class Session {
   readonly sid: SessionId;
   readonly inc: number;
   readonly #options: SessionOptions;
+  #view: SessionView;
 
-  private constructor(sid: SessionId, inc: number, options: SessionOptions) {
-    this.sid = sid;
-    this.inc = inc;
+  private constructor(view: SessionView, options: SessionOptions) {
+    this.sid = view.sid;
+    this.inc = view.inc;
+    this.#view = view;
     this.#options = options;
   }
 
   /** O0. Goes on with the session of a process that is no more, or opens a new one.
    *  @throws {ConfigurationError} when the session is alive in another process. */
   static async open(options: SessionOptions, signal: AbortSignal): Promise<Session> {
-    const { store, clock, base, bus } = options;
+    const { store, clock, base, bus, renewMs } = options;
     for (;;) {
-      const mine = (await store.workers())
-        .filter((w) => w._id === base || w._id.startsWith(`${base}/`))
-        .toSorted((a, b) => number(a) - number(b));
-      const last = mine.at(-1);
-      if (last !== undefined && isLiving(last.state)) {
-        await refuseLiving(last, options, signal);
-        if ((await store.apply(continueSession(last._id, last.inc))) === "missed") continue; // somebody else moved: look again
-        bus.emit("session:opened", { sid: last._id, inc: last.inc + 1, continued: true });
-        return new Session(last._id, last.inc + 1, options);
+      const plan = planRegistration(base, await store.workers());
+      const sentAt = clock.mono();
+      if (plan.kind === "continue") {
+        const { _id: sid, inc, hbSeq } = plan.record;
+        await refuseLiving(plan.record);
+        if ((await store.apply(continueSession(sid, inc))) === "missed") continue; // somebody else moved: look again
+        bus.emit("session:opened", { sid, inc: inc + 1, continued: true });
+        return new Session(openSession(sid, inc + 1, hbSeq + 1, sentAt), options);
       }
-      // `dead` and `gone` are final: the next life has a name of its own.
-      const sid = (last === undefined ? base : `${base}/${number(last) + 1}`) as SessionId;
+      const { sid } = plan;
       const record: WorkerRecord = {
         _id: sid,
         inc: 1,
@@ -59,14 +62,15 @@ export class Session {
         capacity: options.capacity,
         pod: options.pod,
         node: options.node,
+        fleet: options.fleet,
       };
       if ((await store.insert("workers", record)) === "exists") continue;
       bus.emit("session:opened", { sid, inc: 1, continued: false });
-      return new Session(sid, 1, options);
+      return new Session(openSession(sid, 1, 0, sentAt), options);
     }
 
-    async function refuseLiving(seen: WorkerRecord, { renewMs }: SessionOptions, until: AbortSignal): Promise<void> {
-      await clock.sleep(3 * renewMs, until);
+    async function refuseLiving(seen: WorkerRecord): Promise<void> {
+      await clock.sleep(3 * renewMs, signal);
       const later = (await store.workers()).find((w) => w._id === seen._id);
       if (later !== undefined && isMoving(seen, later))
         throw new ConfigurationError(
@@ -78,8 +82,10 @@ export class Session {
 
   /** O1, once. @throws {SessionLostError} when this process owns nothing any more; {StoreUnreachableError} tells nothing. */
   async renew(): Promise<void> {
-    const { store, bus } = this.#options;
-    if ((await store.apply(renewSession(this.sid, this.inc))) === "won") {
+    const { store, bus, clock } = this.#options;
+    const sentAt = clock.mono();
+    this.#view = afterRenewal(this.#view, sentAt, await store.apply(renewSession(this.sid, this.inc, this.#view.hbSeq)));
+    if (this.#view.lost === undefined) {
       bus.emit("session:renewed");
       return;
     }
@@ -90,10 +96,4 @@ export class Session {
   async stepDown(to: "draining" | "gone"): Promise<void> {
     await this.#options.store.apply(stepDown(this.sid, this.inc, to));
   }
-}
-
-/** The n of `base/n`; the first life has none and counts as 1. */
-function number(worker: WorkerRecord): number {
-  const slash = worker._id.lastIndexOf("/");
-  return slash < 0 ? 1 : Number(worker._id.slice(slash + 1));
 }

@@ -22,6 +22,7 @@ const arbTest: fc.Arbitrary<Test> = fc.oneof(
   arbScalar.map((isNot) => ({ isNot })),
   fc.array(arbScalar, { minLength: 2, maxLength: 3 }).map((all) => ({ in: all })),
   arbNumber.map((atMost) => ({ atMost })),
+  arbNumber.map((atLeast) => ({ atLeast })),
   arbNumber.map((below) => ({ below })),
 );
 

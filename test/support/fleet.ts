@@ -76,7 +76,7 @@ export class Fleet {
   /** Opens the session (a continued one waits until it is sure that nobody else lives) and runs the worker. */
   async startWorker(): Promise<{ readonly worker: Worker; readonly session: Session } & Life> {
     const { store, clock, bus, engine, released } = this;
-    const options = { store, clock, bus, base: "engine-1", pod: "pod", node: "node", capacity: 500, renewMs: RENEW_MS };
+    const options = { store, clock, bus, base: "engine-1", fleet: "engine-1", pod: "pod", node: "node", capacity: 500, renewMs: RENEW_MS };
     const opening = Session.open(options, new AbortController().signal);
     await clock.advance(3 * RENEW_MS);
     const session = await opening;

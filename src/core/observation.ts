@@ -1,0 +1,69 @@
+import type { MonoMs } from "./clock.ts";
+import type { SessionId } from "./ids.ts";
+import { type FoundLease, type LeaseVersion, type LeaseWrite, revokeLease } from "./lease.ts";
+import { endSession, type Operation } from "./operations.ts";
+import type { WorkerRecord } from "./records.ts";
+import { isLiving, isMoving } from "./session.ts";
+import { leastEndMs, type Timings } from "./timings.ts";
+
+/** The Leases of all workers as last read; `none`: there is only one store; `unread`: the read failed or was not tried. */
+export type Leases = ReadonlyMap<SessionId, FoundLease> | "none" | "unread";
+
+/** What an observer knows of one living session. */
+type Watch = {
+  readonly record: WorkerRecord;
+  readonly lease: FoundLease | "absent" | "none" | "unread";
+  /** On the observer's clock: both counters have stood still since then, as far as it knows. */
+  readonly since: MonoMs;
+};
+export type Watches = ReadonlyMap<SessionId, Watch>;
+
+/** Takes one look into the books. `now` is when the *answer* came: the counter had this value at some moment before
+ *  that, so nobody's renewal is counted as older than it is. Standbys observe too: who takes over need not wait again. */
+export function observeSessions(before: Watches, workers: readonly WorkerRecord[], leases: Leases, now: MonoMs): Watches {
+  const watches = new Map<SessionId, Watch>();
+  for (const record of workers) {
+    if (!isLiving(record.state)) continue;
+    const known = before.get(record._id);
+    const lease =
+      typeof leases === "string" ? (leases === "unread" ? (known?.lease ?? "unread") : leases) : (leases.get(record._id) ?? "absent");
+    const same = known !== undefined && !isMoving(known.record, record) && isSameLease(known.lease, lease);
+    watches.set(record._id, { record, lease, since: same ? known.since : now });
+  }
+  return watches;
+}
+
+/** This observer's own mark was written: its Lease has a new version, which is no sign of life. */
+export function afterRevoking(watches: Watches, sid: SessionId, version: LeaseVersion): Watches {
+  const watch = watches.get(sid);
+  if (watch === undefined) return watches;
+  const lease = {
+    lease: { inc: 0, incarnation: "", ...(typeof watch.lease === "string" ? {} : watch.lease.lease), sid, revoked: true },
+    version,
+  };
+  return new Map(watches).set(sid, { ...watch, lease });
+}
+
+/** Ends one session: the Lease first, then the record. Only when both writes were won may its segments be freed. */
+export type Ending = { readonly sid: SessionId; readonly lease: LeaseWrite | undefined; readonly record: Operation };
+
+/** Sessions that have been silent in both stores for long enough. INVARIANT: each write names the counter that was
+ *  observed, so a session that has shown a sign of life since then is not ended, however late the write lands. */
+export function planEndings(watches: Watches, now: MonoMs, timings: Timings): Ending[] {
+  const endings: Ending[] = [];
+  for (const { record, lease, since } of watches.values()) {
+    if (now - since < silenceMs(record, timings) || lease === "unread") continue;
+    const write = lease === "none" ? undefined : revokeLease(record._id, lease === "absent" ? undefined : lease);
+    endings.push({ sid: record._id, lease: write, record: endSession(record._id, record.hbSeq) });
+  }
+  return endings;
+}
+
+/** L, or more where the session's own fence is slower than ours: so new timings can be rolled out pod by pod. */
+function silenceMs({ fenceMs }: WorkerRecord, timings: Timings): number {
+  return fenceMs === undefined ? timings.endMs : Math.max(timings.endMs, leastEndMs({ fenceMs, killMs: timings.killMs }));
+}
+
+function isSameLease(a: Watch["lease"], b: Watch["lease"]): boolean {
+  return typeof a === "string" || typeof b === "string" ? a === b : a.version === b.version;
+}

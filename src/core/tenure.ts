@@ -1,0 +1,49 @@
+import type { Epoch, SegmentId } from "./ids.ts";
+import type { SegmentRecord } from "./records.ts";
+
+/** A worker's hold on its segments. Immutable.
+ *
+ *  held -(revoked, draining, or released before)-> leaving -(stop proof, O5)-> gone from here.
+ *  held or leaving -(the store names another owner or epoch)-> lost at once, without a proof: somebody has already
+ *  proven that nothing of it can run. INVARIANT: a segment that was seen leaving stays leaving, whatever late answers say. */
+type Tenure = { readonly epoch: Epoch; readonly state: "held" | "leaving" };
+export type Tenures = ReadonlyMap<SegmentId, Tenure>;
+
+/** The highest epoch of each segment that was given up from here; survives the process. */
+export type ReleasedEpochs = (segment: SegmentId) => Epoch | undefined;
+
+export type Met = {
+  readonly tenures: Tenures;
+  readonly gained: readonly SegmentId[];
+  readonly leaving: readonly SegmentId[];
+  readonly lost: readonly SegmentId[];
+};
+
+/** Compares what was held with what the store says is ours. A segment that was released here before and is still
+ *  written as ours leaves again: the release may not have landed, and its bots may not start in the meantime. */
+export function meetSegments(before: Tenures, records: readonly SegmentRecord[], released: ReleasedEpochs, draining: boolean): Met {
+  const tenures = new Map<SegmentId, Tenure>();
+  const gained: SegmentId[] = [];
+  const leaving: SegmentId[] = [];
+  for (const { _id: segment, epoch, state } of records) {
+    const known = before.get(segment);
+    const same = known?.epoch === epoch ? known : undefined;
+    if (same === undefined) gained.push(segment);
+    const leaves = state !== "assigned" || draining || isReleased(released, segment, epoch);
+    if (leaves && same?.state !== "leaving") leaving.push(segment);
+    tenures.set(segment, { epoch, state: leaves || same?.state === "leaving" ? "leaving" : "held" });
+  }
+  const lost = [...before].flatMap(([segment, { epoch }]) => (tenures.get(segment)?.epoch === epoch ? [] : [segment]));
+  return { tenures, gained, leaving, lost };
+}
+
+/** The start gate's part: ours under that epoch, staying, and not an epoch that was let go here before. */
+export function mayStartIn(tenures: Tenures, released: ReleasedEpochs, segment: SegmentId, epoch: Epoch): boolean {
+  const tenure = tenures.get(segment);
+  return tenure?.epoch === epoch && tenure.state === "held" && !isReleased(released, segment, epoch);
+}
+
+function isReleased(released: ReleasedEpochs, segment: SegmentId, epoch: Epoch): boolean {
+  const last = released(segment);
+  return last !== undefined && epoch <= last;
+}
