@@ -8,7 +8,12 @@ import { type Parts, provideParts } from "./lib/test-parts.ts";
 import { type Count, runSuite, type Suite } from "./lib/test-suite.ts";
 
 const suites: readonly Suite[] = [
-  { name: "quick", budgetSeconds: 120, checks: ["types", "lint", "format", "knip"], specs: ["test/unit/**/*.test.ts"] },
+  {
+    name: "quick",
+    budgetSeconds: 120,
+    checks: ["types", "lint", "format", "knip"],
+    specs: ["test/unit/**/*.test.ts", "test/sim/**/*.test.ts"],
+  },
   {
     name: "system",
     budgetSeconds: 360,

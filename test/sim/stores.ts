@@ -1,0 +1,106 @@
+import type { SessionId } from "../../src/core/ids.ts";
+import type { FoundLease, LeaseWrite, WorkerLease } from "../../src/core/lease.ts";
+import type { Collection, Operation, Outcome, RecordId } from "../../src/core/operations.ts";
+import type { FleetRecord, PlacementRecord, SegmentRecord, WorkerRecord } from "../../src/core/records.ts";
+import { applyTo, type Doc } from "../support/apply-operation.ts";
+
+export type Applied = {
+  readonly operation: Operation;
+  readonly outcome: Outcome;
+  readonly before: Doc | undefined;
+  readonly after: Doc | undefined;
+};
+
+/** MongoDB as one majority-acknowledged document store: what is applied is applied for good. */
+export class SimMongo {
+  readonly #records = new Map<string, Doc>();
+  readonly #onApplied: (applied: Applied) => void;
+
+  constructor(onApplied: (applied: Applied) => void) {
+    this.#onApplied = onApplied;
+  }
+
+  apply(operation: Operation): Outcome {
+    const key = keyOf(operation.collection, operation.id);
+    const before = this.#records.get(key);
+    const { outcome, document } = applyTo(before, operation);
+    if (outcome === "won") {
+      if (document === undefined) this.#records.delete(key);
+      else this.#records.set(key, document);
+    }
+    this.#onApplied({ operation, outcome, before, after: document });
+    return outcome;
+  }
+
+  insert(collection: Collection, record: Doc & { readonly _id: string | number }): "inserted" | "exists" {
+    const key = keyOf(collection, record._id);
+    if (this.#records.has(key)) return "exists";
+    this.#records.set(key, record);
+    return "inserted";
+  }
+
+  all<T extends object>(collection: Collection): T[] {
+    const found: Doc[] = [];
+    for (const [key, record] of this.#records) if (key.startsWith(collection)) found.push(record);
+    return found as object[] as T[];
+  }
+
+  /** A record in the shape that the one who asks knows it to have. */
+  // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the one who asks knows what stands there
+  get<T extends object>(collection: Collection, id: RecordId): T | undefined {
+    return this.#records.get(keyOf(collection, id)) as object as T | undefined;
+  }
+
+  workers = (): WorkerRecord[] => this.all("workers");
+  segments = (): SegmentRecord[] => this.all("segments");
+  placements = (): PlacementRecord[] => this.all("placements");
+  fleet = (): FleetRecord | undefined => this.get("control", "fleet");
+  term = (): number | undefined => this.get<{ term: number }>("control", "leader")?.term;
+
+  /** Somebody drops `runtime.*`. */
+  drop(): void {
+    this.#records.clear();
+  }
+}
+
+export type LeaseReply = { readonly kind: "written"; readonly version: string } | { readonly kind: "conflict" };
+
+/** The Leases of the API server: each write gives the object a version that no other object or write has. */
+export class SimLeases {
+  readonly #leases = new Map<SessionId, FoundLease>();
+  readonly #onWritten: (write: LeaseWrite, reply: LeaseReply["kind"]) => void;
+  #versions = 0;
+
+  constructor(onWritten: (write: LeaseWrite, reply: LeaseReply["kind"]) => void) {
+    this.#onWritten = onWritten;
+  }
+
+  write(write: LeaseWrite): LeaseReply {
+    const reply = this.#write(write);
+    this.#onWritten(write, reply.kind);
+    return reply;
+  }
+
+  #write({ sid, put, expect }: LeaseWrite): LeaseReply {
+    if (this.#leases.get(sid)?.version !== expect) return { kind: "conflict" };
+    return { kind: "written", version: this.put(put) };
+  }
+
+  put(lease: WorkerLease): string {
+    const version = String(++this.#versions);
+    this.#leases.set(lease.sid, { lease, version });
+    return version;
+  }
+
+  get(sid: SessionId): FoundLease | undefined {
+    return this.#leases.get(sid);
+  }
+
+  all(): ReadonlyMap<SessionId, FoundLease> {
+    return new Map(this.#leases);
+  }
+}
+
+function keyOf(collection: Collection, id: RecordId): string {
+  return `${collection} ${typeof id === "object" ? id.document : id}`;
+}
