@@ -2,52 +2,106 @@ import { assertNever } from "./errors.ts";
 import type { Epoch, SegmentId, SessionId } from "./ids.ts";
 import { assignSegment, freeSegment, type Operation, revokeSegment } from "./operations.ts";
 import type { SegmentRecord, WorkerRecord } from "./records.ts";
-import { isLiving } from "./session.ts";
+import { planSpread } from "./spread.ts";
+import { survey } from "./survey.ts";
+import { type Taker, Takers } from "./takers.ts";
+import type { Waiting } from "./waiting.ts";
 
 export type Observed = {
   readonly active: readonly SegmentId[];
   readonly segments: readonly SegmentRecord[];
   readonly workers: readonly WorkerRecord[];
+  /** The leader's own session, which takes segments last. Absent: all workers are alike. */
+  readonly leader?: SessionId;
+  /** As many sessions live as there may be: nobody else will come, so nobody is waited for. */
+  readonly atCap?: boolean;
+  /** Rank of each worker's ReplicaSet: higher is newer. Absent: all of one. */
+  readonly generations?: ReadonlyMap<SessionId, number>;
+  /** Bots in each segment. Absent: no worker is ever full. */
+  readonly bots?: ReadonlyMap<SegmentId, number>;
+  readonly waiting?: Waiting;
 };
+
+export type AssignmentPolicy = {
+  /** How long a segment waits for a worker of its own before it shares one: BACKLOG_PATIENCE. */
+  readonly patienceMs: number;
+  /** The same for a segment whose bots ran before, because its worker died or drains. With no idle worker the bounds for a
+   *  lost pod (12.5 s) and a drain (stop + 2 s + start) hold only if this is 0: it is spread again when a worker comes. */
+  readonly lostPatienceMs: number;
+};
+
+/** For COORDINATION=single and MAX_REPLICAS=1: there is nobody to wait for. */
+export const ALONE: AssignmentPolicy = { patienceMs: 0, lostPatienceMs: 0 };
+
+type RevokeReason =
+  /** None of its bots should run. */
+  | "inactive"
+  /** Its owner is leaving, and `target` takes it over. */
+  | "draining"
+  /** Its owner has at least two more than `target`. */
+  | "spread";
 
 export type AssignmentStep =
   | { readonly kind: "create"; readonly segment: SegmentId }
   | { readonly kind: "free"; readonly segment: SegmentId; readonly owner: SessionId; readonly epoch: Epoch }
   | { readonly kind: "assign"; readonly segment: SegmentId; readonly epoch: Epoch; readonly to: SessionId }
-  | { readonly kind: "revoke"; readonly segment: SegmentId; readonly owner: SessionId; readonly epoch: Epoch; readonly why: "inactive" };
+  | {
+      readonly kind: "revoke";
+      readonly segment: SegmentId;
+      readonly owner: SessionId;
+      readonly epoch: Epoch;
+      readonly why: RevokeReason;
+      /** Who gets it after the release, if it still lives and may take it then. */
+      readonly target: SessionId | null;
+    };
 
-/** Decides who owns what. Sticky: a segment leaves a living owner only when none of its bots should run.
- *  Each segment takes one step at a time, so a whole move is several plans; `[]` means converged. */
-export function planAssignment({ active, segments, workers }: Observed): AssignmentStep[] {
-  const living = new Set(workers.filter((w) => isLiving(w.state)).map((w) => w._id));
-  const takers = workers.filter((w) => w.state === "up").map((w) => w._id);
-  const load = new Map(takers.map((sid) => [sid, 0]));
-  for (const { owner } of segments) if (owner !== null && load.has(owner)) load.set(owner, (load.get(owner) ?? 0) + 1);
-  const known = new Map(segments.map((s) => [s._id, s]));
-  const wanted = new Set(active);
+/** Decides who owns what. Sticky: a segment leaves a living owner only when none of its bots should run, when the owner
+ *  drains, or when moving it makes the load more even. Each segment takes one step at a time, so a whole move is several
+ *  plans (revoke, release by the owner, assign); `[]` means converged, or that what is left has to wait.
+ *  Scarce workers go first to what stands still and ran before, then to what a draining worker holds, then to new segments. */
+export function planAssignment(observed: Observed, policy: AssignmentPolicy = ALONE): AssignmentStep[] {
+  const { total, steps, aimed, lost, fresh, leaving, moving, kept, up } = survey(observed);
+  const botsOf = (segment: SegmentId): number => observed.bots?.get(segment) ?? 0;
+  const waitedMs = (segment: SegmentId): number => {
+    const standing = observed.waiting?.get(segment);
+    return standing?.owner === null ? standing.waitedMs : 0;
+  };
 
-  const steps: AssignmentStep[] = [];
-  for (const segment of wanted) if (!known.has(segment)) steps.push({ kind: "create", segment });
-  for (const { _id: segment, state, owner, epoch } of segments) {
-    if (owner !== null && !living.has(owner)) {
-      steps.push({ kind: "free", segment, owner, epoch });
-    } else if (state === "assigned" && owner !== null && !wanted.has(segment)) {
-      steps.push({ kind: "revoke", segment, owner, epoch, why: "inactive" });
-    } else if (state === "free" && wanted.has(segment)) {
-      const to = leastLoaded(takers, load);
-      if (to === undefined) continue; // nobody to give it to: it waits, and counts as backlog
-      load.set(to, (load.get(to) ?? 0) + 1);
-      steps.push({ kind: "assign", segment, epoch, to });
-    }
+  const self = observed.leader === undefined ? undefined : up.get(observed.leader);
+  const takers = new Takers([...up.values()], self, total);
+  const choose = (waited: number, patienceMs: number): Taker | undefined =>
+    (observed.atCap === true || waited >= patienceMs ? takers.sharing() : takers.idle()) ??
+    (waited >= policy.patienceMs ? takers.last() : undefined);
+  /** The images are there already; but an idle worker that came meanwhile is better than a second place on a busy one. */
+  const aim = ({ target: sid }: SegmentRecord): Taker | undefined => {
+    const target = sid === null ? undefined : up.get(sid);
+    if (target === undefined || target === self) return undefined;
+    return target.load === 0 || (takers.mayShare(target) && takers.idle() === undefined) ? target : undefined;
+  };
+
+  const plan: AssignmentStep[] = [...steps];
+  const assign = ({ _id: segment, epoch }: SegmentRecord, to: Taker | undefined): void => {
+    if (to === undefined) return; // nobody to give it to: it waits, and counts as backlog
+    takers.give(to, botsOf(segment));
+    plan.push({ kind: "assign", segment, epoch, to: to.sid });
+  };
+  const missed: SegmentRecord[] = [];
+  for (const record of aimed) {
+    const target = aim(record);
+    if (target === undefined) missed.push(record);
+    else assign(record, target);
   }
-  return steps;
-}
-
-function leastLoaded(takers: readonly SessionId[], load: ReadonlyMap<SessionId, number>): SessionId | undefined {
-  return takers.reduce<SessionId | undefined>(
-    (best, sid) => (best === undefined || (load.get(sid) ?? 0) < (load.get(best) ?? 0) ? sid : best),
-    undefined,
-  );
+  for (const record of [...missed, ...lost]) assign(record, choose(waitedMs(record._id), policy.lostPatienceMs));
+  const inMove = new Set(moving.flatMap(({ owner, target }) => (target === null ? [owner] : [owner, target])));
+  for (const { _id: segment, owner, epoch } of leaving) {
+    const to = choose(0, policy.lostPatienceMs);
+    if (to === undefined) break; // the bots run on until the owner itself stops and releases them
+    takers.give(to, botsOf(segment));
+    inMove.add(to.sid);
+    plan.push({ kind: "revoke", segment, owner, epoch, why: "draining", target: to.sid });
+  }
+  for (const record of fresh) assign(record, choose(waitedMs(record._id), policy.patienceMs));
+  return [...plan, ...planSpread({ kept, up, spared: self, inMove, botsOf })];
 }
 
 /** The write behind a step; `create` is an insert and has none. */
@@ -58,7 +112,7 @@ export function operationOf(step: Exclude<AssignmentStep, { kind: "create" }>, t
     case "assign":
       return assignSegment(step.segment, step.epoch, step.to, term);
     case "revoke":
-      return revokeSegment(step.segment, step.owner, step.epoch, null, term);
+      return revokeSegment(step.segment, step.owner, step.epoch, step.target, term);
     default:
       return assertNever(step);
   }

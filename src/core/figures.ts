@@ -1,4 +1,5 @@
 import type { Observed } from "./assignment.ts";
+import type { SessionId } from "./ids.ts";
 import { isLiving } from "./session.ts";
 
 /** The five figures, under the names that dashboards and scripts hold on to. */
@@ -7,7 +8,7 @@ export type Figures = {
   readonly total_segments: number;
   /** Active segments with a living owner. */
   readonly assigned_segments: number;
-  /** Active segments whose last owner is dead. */
+  /** Active segments whose last owner is dead, also after they were freed. */
   readonly orphaned_segments: number;
   /** Living sessions without the leader; with it, if it is alone. */
   readonly available_workers: number;
@@ -16,26 +17,30 @@ export type Figures = {
 };
 
 /** INVARIANT: orphaned <= total - assigned <= backlog. */
-export function figuresOf({ active, segments, workers }: Observed): Figures {
+export function figuresOf({ active, segments, workers, leader, waiting }: Observed): Figures {
   const wanted = new Set(active);
-  const states = new Map(workers.map((w) => [w._id, w.state]));
-  const owners = new Set<string>();
+  const living = new Set(workers.filter((w) => isLiving(w.state)).map((w) => w._id));
+  const owners = new Set<SessionId>();
   let assigned = 0;
   let orphaned = 0;
   for (const { _id, owner } of segments) {
-    if (!wanted.has(_id) || owner === null) continue;
-    const state = states.get(owner);
-    if (state !== undefined && isLiving(state)) {
+    if (!wanted.has(_id)) continue;
+    if (owner !== null && living.has(owner)) {
       assigned += 1;
       owners.add(owner);
-    } else orphaned += 1;
+      continue;
+    }
+    const standing = waiting?.get(_id);
+    const lastOwner = owner ?? (standing?.owner === null ? standing.lastOwner : null);
+    if (lastOwner !== null && !living.has(lastOwner)) orphaned += 1;
   }
-  const living = workers.filter((w) => isLiving(w.state)).length;
+  // Without a leader's session of its own, one of the living is taken for it.
+  const others = living.size - Number(leader === undefined ? living.size > 0 : living.has(leader));
   return {
     total_segments: wanted.size,
     assigned_segments: assigned,
     orphaned_segments: orphaned,
-    available_workers: Math.max(living - 1, Math.min(living, 1)),
+    available_workers: Math.max(others, Math.min(living.size, 1)),
     segment_backlog: wanted.size - owners.size,
   };
 }

@@ -1,9 +1,10 @@
-import { operationOf, planAssignment, type AssignmentStep, type Observed } from "../core/assignment.ts";
+import { ALONE, type AssignmentPolicy, type AssignmentStep, type Observed, operationOf, planAssignment } from "../core/assignment.ts";
 import type { Clock } from "../core/clock.ts";
 import { type Figures, figuresOf, sharedSegments } from "../core/figures.ts";
-import type { BotId } from "../core/ids.ts";
+import type { BotId, SessionId } from "../core/ids.ts";
 import type { ChangeFeed, Hint } from "../core/ledger.ts";
 import { nextTerm } from "../core/operations.ts";
+import { patienceLeftMs, trackWaiting, type Waiting } from "../core/waiting.ts";
 import { Bell } from "../process/bell.ts";
 import { retryPassing, tolerate } from "../process/retry.ts";
 import { runGroup } from "../process/run-group.ts";
@@ -28,6 +29,10 @@ export type LeaderOptions = {
   readonly checkIntervalMs: number;
   /** Who this leader is, for `runtime.fleet`. */
   readonly worker: string;
+  /** Its own session, which takes segments last. Absent: all workers are alike. */
+  readonly sid?: SessionId;
+  /** @default ALONE, for there is one process */
+  readonly policy?: AssignmentPolicy;
 };
 
 /** The leader's loops while it leads: admit bots, assign segments, tell the figures. */
@@ -41,6 +46,7 @@ export class Leader {
   /** Nothing is told of a fleet that was not fully read: segments without their bots would look free. */
   #merged = false;
   #published: string | undefined;
+  #waiting: Waiting = new Map();
   #figures: { readonly figures: Figures; readonly atMs: number } | undefined;
 
   constructor(options: LeaderOptions) {
@@ -58,6 +64,7 @@ export class Leader {
   async run(signal: AbortSignal): Promise<void> {
     const { feed, bus } = this.#options;
     const term = await this.#takeTerm(signal);
+    this.#waiting = new Map();
     bus.emit("leader:elected", { term });
     try {
       await runGroup(
@@ -132,27 +139,31 @@ export class Leader {
   }
 
   async #assignLoop(term: number, signal: AbortSignal): Promise<void> {
-    const { clock, checkIntervalMs } = this.#options;
+    const { clock, checkIntervalMs, policy = ALONE } = this.#options;
     while (!signal.aborted) {
       let steps: AssignmentStep[] = [];
       await this.#tolerate("assignment", async () => {
         if (!this.#merged) return;
         const observed = await this.#observe();
-        steps = planAssignment(observed);
+        steps = planAssignment(observed, policy);
         await sideBySide(steps, WIDTH, (step) => this.#take(step, term));
         await this.#tell(steps.length === 0 ? observed : await this.#observe());
       });
       // A step may call for the next one (create, then assign): look again soon, else wait for news. The first hint
       // after a quiet time acts at once; those that follow it are gathered.
       await clock.sleep(steps.length > 0 ? NEXT_STEP_MS : DEBOUNCE_MS, signal).catch(() => {});
-      if (steps.length === 0) await this.#assign.wait(clock, this.#merged ? checkIntervalMs : 1_000, signal);
+      if (steps.length > 0) continue;
+      const patienceMs = patienceLeftMs(this.#waiting, [policy.patienceMs, policy.lostPatienceMs]) ?? Infinity;
+      await this.#assign.wait(clock, this.#merged ? Math.min(checkIntervalMs, patienceMs) : 1_000, signal);
     }
   }
 
   async #observe(): Promise<Observed> {
-    const { store } = this.#options;
+    const { store, clock, sid: leader } = this.#options;
     const [active, segments, workers] = await Promise.all([store.activeSegments(), store.segments(), store.workers()]);
-    return { active, segments, workers };
+    const seen = { active, segments, workers, ...(leader !== undefined && { leader }) };
+    this.#waiting = trackWaiting(this.#waiting, seen, clock.mono());
+    return { ...seen, waiting: this.#waiting };
   }
 
   async #take(step: AssignmentStep, term: number): Promise<void> {

@@ -5,7 +5,7 @@ import { pickReading } from "../../src/document/pick-reading.ts";
 import { createBotReader } from "../../src/document/read-bot.ts";
 import { Admission } from "../../src/leader/admission.ts";
 import type { LeaderEvents } from "../../src/leader/events.ts";
-import { Leader } from "../../src/leader/leader.ts";
+import { Leader, type LeaderOptions } from "../../src/leader/leader.ts";
 import { runGroup } from "../../src/process/run-group.ts";
 import type { WorkerEvents } from "../../src/worker/events.ts";
 import type { ReleasedRecord } from "../../src/worker/segments.ts";
@@ -60,13 +60,13 @@ export class Fleet {
       this.bus.on(name, ({ bot }: { bot: string }) => this.told.push(`${name} ${bot}`));
   }
 
-  newLeader(worker = "pod"): Leader {
+  newLeader(worker = "pod", over: Pick<LeaderOptions, "sid" | "policy"> = {}): Leader {
     const { store, clock, leaderBus: bus, admission } = this;
-    return new Leader({ store, feed: store, admission, clock, bus, checkIntervalMs: 5_000, worker });
+    return new Leader({ store, feed: store, admission, clock, bus, checkIntervalMs: 5_000, worker, ...over });
   }
 
-  startLeader(worker?: string): { readonly leader: Leader } & Life {
-    const leader = this.newLeader(worker);
+  startLeader(worker?: string, over?: Pick<LeaderOptions, "sid" | "policy">): { readonly leader: Leader } & Life {
+    const leader = this.newLeader(worker, over);
     return Object.assign(
       this.#live((signal) => leader.run(signal)),
       { leader },

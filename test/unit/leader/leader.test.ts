@@ -55,6 +55,33 @@ describe("leader/leader Leader", () => {
     expect([segmentOf(a)?.owner, leader.latest()?.figures.segment_backlog]).to.deep.equal(["w", 0]);
   });
 
+  it("leaves segments to workers that may come, and takes them itself as soon as patience ends", async () => {
+    fleet.store.put("workers", aWorker("w"));
+    fleet.store.putBot(aDocument("a"));
+    fleet.startLeader("pod", { sid: sid("w"), policy: { patienceMs: 4_000, lostPatienceMs: 0 } });
+    await fleet.clock.advance(3_900);
+    expect(told).to.deep.equal(["elected 1", `create ${a}`]);
+    await fleet.clock.advance(1_000); // the next check is due at 5 s
+    expect([segmentOf(a)?.owner, told.at(-1)]).to.deep.equal(["w", `assign ${a}`]);
+  });
+
+  it("counts what waits anew each time that it is elected", async () => {
+    fleet.store.put("workers", aWorker("w"));
+    fleet.store.putBot(aDocument("a"));
+    const over = { sid: sid("w"), policy: { patienceMs: 4_000, lostPatienceMs: 0 } };
+    const life = fleet.startLeader("pod", over);
+    await fleet.clock.advance(3_000);
+    await stop(life);
+    await fleet.clock.advance(60_000);
+    const again = new AbortController();
+    const running = life.leader.run(again.signal);
+    await fleet.clock.advance(3_000);
+    expect(segmentOf(a)?.owner).to.equal(null);
+    again.abort(new Error("enough"));
+    await fleet.clock.advance(100);
+    await running;
+  });
+
   it("revokes a segment without active bots, and gives it out again after its release", async () => {
     fleet.store.put("workers", aWorker("w"));
     fleet.store.put("segments", aSegment(a, { state: "assigned", owner: sid("w") }));
