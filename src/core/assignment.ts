@@ -69,14 +69,15 @@ export function planAssignment(observed: Observed, policy: AssignmentPolicy = AL
 
   const self = observed.leader === undefined ? undefined : up.get(observed.leader);
   const takers = new Takers([...up.values()], self, total);
-  const choose = (waited: number, patienceMs: number): Taker | undefined =>
-    (observed.atCap === true || waited >= patienceMs ? takers.sharing() : takers.idle()) ??
-    (waited >= policy.patienceMs ? takers.last() : undefined);
+  const choose = (waited: number, patienceMs: number): Taker | undefined => {
+    if (observed.atCap !== true && waited < patienceMs) return takers.idle();
+    return takers.sharing() ?? (waited >= policy.patienceMs ? takers.last() : undefined);
+  };
   /** The images are there already; but an idle worker that came meanwhile is better than a second place on a busy one. */
   const aim = ({ target: sid }: SegmentRecord): Taker | undefined => {
     const target = sid === null ? undefined : up.get(sid);
     if (target === undefined || target === self) return undefined;
-    return target.load === 0 || (takers.mayShare(target) && takers.idle() === undefined) ? target : undefined;
+    return takers.mayShare(target) && (target.load === 0 || takers.idle() === undefined) ? target : undefined;
   };
 
   const plan: AssignmentStep[] = [...steps];

@@ -44,33 +44,35 @@ export function survey({ active, segments, workers, generations, bots, waiting }
   };
 
   const wanted = new Set(active);
-  const unknown = new Set(wanted);
+  let known = 0;
   const steps: AssignmentStep[] = [];
   const free = { aimed: [] as SegmentRecord[], lost: [] as SegmentRecord[], fresh: [] as SegmentRecord[] };
   const owned = { leaving: [] as Owned[], moving: [] as Owned[], kept: [] as Owned[] };
   for (const record of segments) {
     const { _id: segment, owner, epoch, target } = record;
-    unknown.delete(segment);
+    const isActive = wanted.has(segment);
+    if (isActive) known += 1;
     const ownerState = owner === null ? undefined : states.get(owner);
     if (owner === null) {
-      if (!wanted.has(segment)) continue;
+      if (!isActive) continue;
       if (target !== null && up.has(target)) free.aimed.push(record);
       else (ranBefore(record, waiting?.get(segment)) ? free.lost : free.fresh).push(record);
     } else if (ownerState === undefined || !isLiving(ownerState)) {
       steps.push({ kind: "free", segment, owner, epoch });
-    } else if (!wanted.has(segment)) {
+    } else if (!isActive) {
       if (record.state === "assigned") steps.push({ kind: "revoke", segment, owner, epoch, why: "inactive", target: null });
     } else if (record.state === "revoking") {
-      owned.moving.push({ ...record, owner });
+      owned.moving.push(record as Owned);
       book(segment, target);
     } else if (ownerState === "draining") {
-      owned.leaving.push({ ...record, owner });
+      owned.leaving.push(record as Owned);
     } else {
-      owned.kept.push({ ...record, owner });
+      owned.kept.push(record as Owned);
       book(segment, owner);
     }
   }
-  for (const segment of unknown) steps.push({ kind: "create", segment });
+  if (known < wanted.size)
+    for (const segment of wanted.difference(new Set(segments.map((s) => s._id)))) steps.push({ kind: "create", segment });
   return { total: wanted.size, steps, ...free, ...owned, up };
 }
 

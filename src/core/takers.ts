@@ -12,8 +12,8 @@ export type Taker = {
   bots: number;
 };
 
-/** A first segment fits always, however large; a further one only below the capacity. */
-export const hasRoom = ({ load, bots, capacity }: Taker): boolean => load === 0 || bots < capacity;
+/** Below its capacity a worker takes any segment, however large; so a first one fits always, unless the capacity is 0. */
+export const hasRoom = ({ bots, capacity }: Taker): boolean => bots < capacity;
 
 /** The workers of one generation: `rows[n]` holds those with n segments, `row` and `next` say where the least loaded stands. */
 type Group = { readonly rows: Taker[][]; row: number; next: number };
@@ -55,7 +55,7 @@ export class Takers {
     return this.#upTo(this.#share) ?? this.#upTo(Infinity);
   }
 
-  /** The worker that is there for when nobody else will do. */
+  /** The worker that is there for when nobody else will do: to be asked for after `sharing` found none, which it never will again. */
   last(): Taker | undefined {
     return this.#last !== undefined && hasRoom(this.#last) ? this.#last : undefined;
   }
@@ -69,7 +69,7 @@ export class Takers {
   give(taker: Taker, bots: number): void {
     taker.load += 1;
     taker.bots += bots;
-    const rows = taker === this.#last ? undefined : this.#byGeneration.get(taker.generation)?.rows;
+    const rows = this.#byGeneration.get(taker.generation)?.rows;
     if (rows !== undefined) (rows[taker.load] ??= []).push(taker);
   }
 

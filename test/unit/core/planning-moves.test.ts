@@ -1,0 +1,193 @@
+import { aSegment, aWorker, sid } from "../../support/builders.ts";
+import { bots, generations, itPlans, mine, of, PATIENT, up } from "../../support/planning-cases.ts";
+
+describe("core/assignment planAssignment(): what moves", () => {
+  itPlans([
+    {
+      why: "spreads a shared segment to an idle worker: the one with the fewest bots, one at a time",
+      observed: { active: [1, 2, 3], segments: of("a", 1, 2, 3), workers: up("a", "b"), bots: bots([1, 5], [2, 3], [3, 4]) },
+      gives: ["revoke 2 from a to b: spread"],
+    },
+    {
+      why: "spreads from the most loaded to the least loaded, each in one move",
+      observed: { active: [1, 2, 3, 4, 5], segments: [...of("a", 1, 2), ...of("b", 3, 4, 5)], workers: up("a", "b", "c", "d") },
+      gives: ["revoke 3 from b to c: spread", "revoke 1 from a to d: spread"],
+    },
+    {
+      why: "does not spread for a difference of one",
+      observed: { active: [1, 2, 3], segments: [...of("a", 1, 2), ...of("b", 3)], workers: up("a", "b") },
+      gives: [],
+    },
+    {
+      why: "does not spread to the leader, but from it",
+      observed: { active: [1, 2, 3, 4], segments: [...of("a", 1, 2), ...of("b", 3, 4)], workers: up("a", "b", "c"), leader: sid("a") },
+      gives: ["revoke 1 from a to c: spread"],
+    },
+    {
+      why: "starts no second move at either end of one",
+      observed: {
+        active: [1, 2, 3, 4, 5],
+        segments: [...of("a", 1, 2, 3, 4), mine(5, { state: "revoking", target: sid("b") })],
+        workers: up("a", "b"),
+      },
+      gives: [],
+    },
+    {
+      why: "starts no second move from a worker",
+      observed: {
+        active: [1, 2, 3, 4],
+        segments: [...of("a", 1, 2, 3), mine(4, { state: "revoking", target: sid("b") })],
+        workers: up("a", "b", "c"),
+      },
+      gives: [],
+    },
+    {
+      why: "starts no second move to a worker",
+      observed: {
+        active: [1, 2, 3, 4],
+        segments: [...of("a", 1, 2, 3), ...of("c", 4).map((s) => ({ ...s, state: "revoking" as const, target: sid("b") }))],
+        workers: [...up("a", "b"), aWorker("c", { state: "draining" })],
+      },
+      gives: [],
+    },
+    {
+      why: "does not spread to where a draining worker's segment goes",
+      observed: {
+        active: [1, 2, 3, 4],
+        segments: [...of("a", 1, 2, 3), ...of("c", 4)],
+        workers: [...up("a", "b"), aWorker("c", { state: "draining" })],
+      },
+      gives: ["revoke 4 from c to b: draining"],
+    },
+    {
+      why: "does not spread to a full worker",
+      observed: {
+        active: [1, 2, 3, 4],
+        segments: [...of("a", 1, 2, 3), ...of("b", 4)],
+        workers: up("a", "b"),
+        bots: bots([4, 500]),
+      },
+      gives: [],
+    },
+    {
+      why: "does not spread while a rollout goes on",
+      observed: { active: [1, 2], segments: of("a", 1, 2), workers: up("a", "b"), generations: generations(["a", 1], ["b", 2]) },
+      gives: [],
+    },
+
+    {
+      why: "plans a target for each segment of a draining worker",
+      observed: {
+        active: [1, 2],
+        segments: of("a", 1, 2),
+        workers: [aWorker("a", { state: "draining" }), ...up("b", "c")],
+      },
+      policy: PATIENT,
+      gives: ["revoke 1 from a to b: draining", "revoke 2 from a to c: draining"],
+    },
+    {
+      why: "lets them share at once when nobody is idle, for its bots will be missed",
+      observed: {
+        active: [1, 2],
+        segments: [...of("a", 1), ...of("b", 2)],
+        workers: [aWorker("a", { state: "draining" }), ...up("b")],
+      },
+      policy: PATIENT,
+      gives: ["revoke 1 from a to b: draining"],
+    },
+    {
+      why: "leaves bots with a draining worker while there is nobody to take them",
+      observed: { active: [1], segments: [mine(1)], workers: [aWorker("a", { state: "draining" })] },
+      gives: [],
+    },
+    {
+      why: "prefers the newest pods, though older ones are idle",
+      observed: {
+        active: [1, 2],
+        segments: [aSegment(1), mine(2)],
+        workers: [...up("old", "new"), aWorker("a", { state: "draining" })],
+        generations: generations(["a", 1], ["old", 1], ["new", 2]),
+      },
+      policy: PATIENT,
+      gives: ["revoke 2 from a to new: draining", "assign 1 to old"],
+    },
+    {
+      why: "fills the newest pods to their share, and the older ones with the rest",
+      observed: {
+        active: [1, 2, 3, 4],
+        segments: [1, 2, 3, 4].map((id) => aSegment(id)),
+        workers: up("old", "new"),
+        generations: generations(["old", 1], ["new", 2]),
+      },
+      gives: ["assign 1 to new", "assign 2 to new", "assign 3 to old", "assign 4 to old"],
+    },
+
+    {
+      why: "gives a released segment to its target",
+      observed: { active: [1], segments: [aSegment(1, { target: sid("b") })], workers: up("a", "b") },
+      gives: ["assign 1 to b"],
+    },
+    {
+      why: "keeps a place for what is on its way",
+      observed: {
+        active: [1, 2],
+        segments: [mine(1, { state: "revoking", target: sid("b") }), aSegment(2)],
+        workers: [aWorker("a", { state: "draining" }), ...up("b", "c")],
+      },
+      gives: ["assign 2 to c"],
+    },
+    {
+      why: "gives it to anyone when the target died, at once, for its bots ran before",
+      observed: {
+        active: [1, 2],
+        segments: [aSegment(1, { target: sid("b") }), ...of("a", 2)],
+        workers: [...up("a"), aWorker("b", { state: "dead" })],
+      },
+      policy: PATIENT,
+      gives: ["assign 1 to a"],
+    },
+    {
+      why: "gives it to an idle worker rather than to a target that is busy by now",
+      observed: {
+        active: [1, 2, 3],
+        segments: [aSegment(1, { target: sid("a") }), ...of("a", 2)],
+        workers: up("a", "b"),
+      },
+      gives: ["create 3", "assign 1 to b"],
+    },
+    {
+      why: "gives it to a busy target when nobody is idle",
+      observed: {
+        active: [1, 2, 3],
+        segments: [aSegment(1, { target: sid("b") }), ...of("a", 2), ...of("b", 3)],
+        workers: up("a", "b"),
+      },
+      policy: { patienceMs: 30_000, lostPatienceMs: 30_000 },
+      gives: ["assign 1 to b"],
+    },
+    {
+      why: "gives it to another when the target has its share by now",
+      observed: {
+        active: [1, 2, 3, 4, 5],
+        segments: [aSegment(1, { target: sid("b") }), ...of("a", 2), ...of("b", 3, 4), ...of("c", 5)],
+        workers: up("a", "b", "c"),
+      },
+      gives: ["assign 1 to a"],
+    },
+    {
+      why: "gives it to another when the target is full by now",
+      observed: {
+        active: [1, 2, 3],
+        segments: [aSegment(1, { target: sid("b") }), ...of("a", 2), ...of("b", 3)],
+        workers: up("a", "b"),
+        bots: bots([3, 500]),
+      },
+      gives: ["assign 1 to a"],
+    },
+    {
+      why: "does not give it to a target that has become the leader",
+      observed: { active: [1], segments: [aSegment(1, { target: sid("a") })], workers: up("a", "b"), leader: sid("a") },
+      gives: ["assign 1 to b"],
+    },
+  ]);
+});
