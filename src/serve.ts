@@ -148,12 +148,11 @@ class Runtime {
       ),
     );
 
-    try {
-      await this.#patiently("mongodb", stop, () => confirmClaim(mongo.store, fleet));
-    } catch (error) {
-      await session.stepDown("gone");
+    const incarnation = await this.#patiently("mongodb", stop, () => confirmClaim(mongo.store, fleet)).catch(async (error: unknown) => {
+      // What is announced and has run nothing yet is taken back; a session with bots of an earlier process is left as it is.
+      if (error instanceof ConfigurationError && session.inc === 1) await session.stepDown("gone");
       throw error;
-    }
+    });
 
     const readBot = createBotReader({ maxStopGraceSeconds: config.maxStopGraceSeconds });
     const checkIntervalMs = config.scaleCheckIntervalSeconds * 1_000;
@@ -178,7 +177,7 @@ class Runtime {
       feed: mongo.feed,
       engine,
       session,
-      released: await ReleasedFile.open(config.stateDir),
+      released: await ReleasedFile.open(config.stateDir, incarnation),
       read: (found) => pickReading(found, readBot),
       clock: this.#clock,
       random: this.#random,

@@ -51,8 +51,9 @@ export async function lockStateDir(path: string): Promise<ProcessLock> {
   };
 }
 
-/** The highest epoch of each segment that was released from here. Written before the store is told; a line is one
- *  append, so a torn one can only be the last and is of a release that did not happen. */
+/** The highest epoch of each segment that was released from here, in one life of the database: in another one epochs begin
+ *  anew, and may begin lower. Written before the store is told; a line is one append, so a torn one can only be the last
+ *  and is of a release that did not happen. */
 export class ReleasedFile {
   readonly #path: string;
   readonly #epochs: Map<SegmentId, Epoch>;
@@ -62,19 +63,23 @@ export class ReleasedFile {
     this.#epochs = epochs;
   }
 
-  /** Reads and compacts the file: it grows by one line a release and shrinks to one line a segment at each start. */
-  static async open(stateDir: string): Promise<ReleasedFile> {
+  /** Reads and compacts the file: it grows by one line a release and shrinks to one line a segment at each start.
+   *  `incarnation` names the life of the database; what was released in another one is forgotten. */
+  static async open(stateDir: string, incarnation: string): Promise<ReleasedFile> {
     const path = join(stateDir, "released");
     const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
       if (error.code === "ENOENT") return "";
       throw error;
     });
     const epochs = new Map<SegmentId, Epoch>();
-    for (const [, segment, epoch] of text.matchAll(/^(\d+) (\d+)$/gm)) {
-      const id = Number(segment) as SegmentId;
-      epochs.set(id, Math.max(Number(epoch), epochs.get(id) ?? 0) as Epoch);
-    }
-    await writeFile(`${path}.new`, [...epochs].map(([s, e]) => `${s} ${e}\n`).join(""), { flush: true });
+    const life = /^life (.*)$/m.exec(text)?.[1];
+    // A file of an older version names no life; it is believed, for it may be of this one.
+    if (life === undefined || life === incarnation)
+      for (const [, segment, epoch] of text.matchAll(/^(\d+) (\d+)$/gm)) {
+        const id = Number(segment) as SegmentId;
+        epochs.set(id, Math.max(Number(epoch), epochs.get(id) ?? 0) as Epoch);
+      }
+    await writeFile(`${path}.new`, [`life ${incarnation}\n`, ...[...epochs].map(([s, e]) => `${s} ${e}\n`)].join(""), { flush: true });
     await rename(`${path}.new`, path);
     return new ReleasedFile(path, epochs);
   }

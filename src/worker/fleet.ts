@@ -39,12 +39,12 @@ export async function claimFleet(store: WorkerStore, claim: FleetClaim): Promise
 }
 
 /** The same look once more after our session was announced: another fleet may have found the database at the same moment.
- *  @throws {ConfigurationError} then, and nothing was started. */
-export async function confirmClaim(store: WorkerStore, { owner, coordination, incarnation }: FleetClaim): Promise<void> {
+ *  Gives the incarnation that holds. @throws {ConfigurationError} when it is not ours, and nothing was started. */
+export async function confirmClaim(store: WorkerStore, { owner, coordination, incarnation }: FleetClaim): Promise<string> {
   const held = await store.fleet();
   const mine: FleetRecord = { _id: "fleet", owner, coordination, schema: SCHEMA, incarnation };
   const verdict = decideClaim({ held, workers: await store.workers(), mine, oldFleetIsStopped: false });
-  if (verdict.kind === "ours") return;
+  if (verdict.kind === "ours" && held !== undefined) return held.incarnation;
   if (verdict.kind === "refuse") throw new ConfigurationError(refusal(verdict));
   throw new ConfigurationError("Cannot keep a database that was given to another fleet while this process started: use another DB_NAME");
 }

@@ -121,13 +121,24 @@ describe("process: state directory", () => {
   });
 
   it("remembers the highest epoch released, across processes and a torn last line", async () => {
-    const file = await ReleasedFile.open(dir);
+    const file = await ReleasedFile.open(dir, "one");
     await file.append(segment(3), epoch(7));
     await file.append(segment(3), epoch(9));
     await file.append(segment(4), epoch(1));
     await writeFile(join(dir, "released"), `${await readFile(join(dir, "released"), "utf8")}5`, {});
-    const again = await ReleasedFile.open(dir);
+    const again = await ReleasedFile.open(dir, "one");
     expect([3, 4, 5].map((s) => again.epochOf(segment(s)))).to.deep.equal([9, 1, undefined]);
-    expect(await readFile(join(dir, "released"), "utf8")).to.equal("3 9\n4 1\n");
+    expect(await readFile(join(dir, "released"), "utf8")).to.equal("life one\n3 9\n4 1\n");
+  });
+
+  it("forgets what was released in another life of the database, whose epochs may have been higher", async () => {
+    await (await ReleasedFile.open(dir, "one")).append(segment(3), epoch(9));
+    expect((await ReleasedFile.open(dir, "two")).epochOf(segment(3))).to.equal(undefined);
+    expect((await ReleasedFile.open(dir, "one")).epochOf(segment(3))).to.equal(undefined);
+  });
+
+  it("believes a file of an older version, which names no life", async () => {
+    await writeFile(join(dir, "released"), "3 9\n");
+    expect((await ReleasedFile.open(dir, "one")).epochOf(segment(3))).to.equal(9);
   });
 });
