@@ -1,9 +1,10 @@
-import { Agent, type IncomingMessage } from "node:http";
+import type { Agent, IncomingMessage } from "node:http";
 import Docker from "dockerode";
 import type { Clock } from "../core/clock.ts";
 import { BotRunnerError, EngineRefusedError, EngineUnreachableError } from "../core/errors.ts";
 import { parseDockerHost } from "./address.ts";
 import { agreeVersion, type VersionReply } from "./api-version.ts";
+import { QuietAgent } from "./quiet-agent.ts";
 import type { Credentials } from "./registry-auth.ts";
 
 /** Time limit of a call that asks for nothing slow, in ms. */
@@ -42,9 +43,9 @@ export class DockerClient {
   /** @throws {ConfigurationError} when `dockerHost` cannot be read. */
   constructor(dockerHost: string | undefined, clock: Clock) {
     const address = parseDockerHost(dockerHost);
-    const calls = new Agent({ keepAlive: true, maxSockets: MAX_CALL_SOCKETS });
+    const calls = new QuietAgent({ keepAlive: true, maxSockets: MAX_CALL_SOCKETS });
     // Long requests get sockets of their own: in a shared pool a few of them would block every call.
-    const streams = new Agent({ keepAlive: false, maxSockets: Infinity });
+    const streams = new QuietAgent({ keepAlive: false, maxSockets: Infinity });
     // What is left out here the modem takes from the environment, and a host found there beats our socket.
     const none = {
       socketPath: undefined,
