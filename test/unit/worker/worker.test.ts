@@ -289,6 +289,14 @@ describe("worker/worker Worker", () => {
       });
     }
 
+    it("starts the bots of a segment at once whose first reading broke off half-way", async () => {
+      await fleet.start(aDocument("a"));
+      fleet.store.failNext("findStatuses");
+      fleet.store.putBot(aDocument("b"));
+      await fleet.clock.advance(3_000); // long before the next list
+      expect(fleet.engine.running()).to.have.members(["a", "b"]);
+    });
+
     it("survives a lost reply of any write", async () => {
       await fleet.start(aDocument("a"));
       for (let n = 0; n < 6; n++) fleet.store.loseReply("apply");
