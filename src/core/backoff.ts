@@ -16,3 +16,13 @@ export function crashDelayMs(attempt: number, random: () => number): number {
 export function retryDelayMs(attempt: number, random: () => number): number {
   return Math.min(30_000, 200 * 2 ** Math.min(attempt, 20)) * (0.5 + random() / 2);
 }
+
+/** Share of each start after a take-over in the time over which they are spread, in ms: a rate that no Engine outruns, so
+ *  that its slots stay full. Source: docker.md section 3, at most 32 starts/s. */
+const SPREAD_PER_START_MS = 20;
+const SPREAD_MAX_MS = 2_000;
+
+/** Over how long so many starts are spread that become due at once: one alone does not wait. */
+export function startSpreadMs(starts: number): number {
+  return Math.min(SPREAD_MAX_MS, SPREAD_PER_START_MS * Math.max(0, starts - 1));
+}

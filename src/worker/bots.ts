@@ -9,6 +9,7 @@ import { isPassing } from "../process/retry.ts";
 import type { Want } from "./desired.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
 import { executors, type StepContext } from "./steps.ts";
+import { TakeOver } from "./take-over.ts";
 
 /** What nobody wants here: a container under our label that belongs to no bot of ours. */
 export const STRANGER: Desired = { want: "stop", why: "not-mine" };
@@ -23,9 +24,11 @@ export class Bots {
   readonly #queue: KeyedQueue<BotId>;
   readonly #faults = new Map<BotId, number>();
 
-  constructor(context: Omit<StepContext, "memory">) {
-    this.#context = { ...context, memory: new Map<BotId, BotMemory>() };
-    this.#queue = new KeyedQueue(context.clock, (bot, signal) => this.#visit(bot, signal));
+  constructor(context: Omit<StepContext, "memory" | "takeOver">) {
+    const { clock, random } = context;
+    const takeOver = new TakeOver({ clock, random, request: (bot, at) => this.#queue.request(bot, at) });
+    this.#context = { ...context, takeOver, memory: new Map<BotId, BotMemory>() };
+    this.#queue = new KeyedQueue(clock, (bot, signal) => this.#visit(bot, signal));
   }
 
   get memory(): ReadonlyMap<BotId, BotMemory> {
@@ -34,6 +37,11 @@ export class Bots {
 
   request(bots: Iterable<BotId>): void {
     for (const bot of bots) this.#queue.request(bot);
+  }
+
+  /** These bots became ours: what runs of them is adopted before anything is started. Visits are still to be asked for. */
+  takeOver(bots: { readonly running: Iterable<BotId>; readonly starting: Iterable<BotId> }): void {
+    this.#context.takeOver.begin(bots);
   }
 
   /** Bots for which a call may be in hand: a visit is under way, or the last one ended in a fault, and what it asked for
@@ -59,7 +67,7 @@ export class Bots {
   }
 
   async #visit(bot: BotId, signal: AbortSignal): Promise<void> {
-    const { bus, clock, random } = this.#context;
+    const { bus, clock, random, takeOver } = this.#context;
     try {
       await this.#reconcile(bot, signal);
       this.#faults.delete(bot);
@@ -70,11 +78,13 @@ export class Bots {
       const retryMs = retryDelayMs(attempt, random);
       bus.emit("bot:visit-failed", { bot, retryMs, expected: isPassing(error), error });
       this.#queue.request(bot, after(clock.mono(), retryMs));
+    } finally {
+      takeOver.looked(bot);
     }
   }
 
   async #reconcile(bot: BotId, signal: AbortSignal): Promise<void> {
-    const { engine, desired, memory, clock, reports, bus, maySweep } = this.#context;
+    const { engine, desired, memory, clock, reports, bus, maySweep, takeOver } = this.#context;
     for (let acts = 0; acts < MAX_ACTS; acts++) {
       const actual = await engine.inspect(bot);
       const want = desired.get(bot);
@@ -83,6 +93,7 @@ export class Bots {
         if (!maySweep()) return; // the next list after the store is back comes here again
       }
       const step = planBot(want?.desired ?? STRANGER, actual, memory.get(bot) ?? FRESH, clock.mono());
+      if (step?.kind !== "adopt") takeOver.looked(bot); // nobody's start waits for a stop and its grace
       if (step === undefined) return this.#settle(bot, want);
       if (step.kind === "wait") {
         if (step.why === "name-taken") bus.emit("bot:name-taken", { bot });

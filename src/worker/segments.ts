@@ -23,8 +23,10 @@ export type SegmentsOptions = {
   readonly released: ReleasedRecord;
   readonly sid: SessionId;
   readonly bus: WorkerBus;
-  /** Called with bots of a segment before they are first looked at, to take over what was reported of them. */
+  /** Called with bots before they are first looked at, to take over what was reported of them. */
   readonly onLoaded: (bots: readonly BotId[]) => Promise<void>;
+  /** Called with all bots of newly owned segments before they are first looked at. */
+  readonly onGained: (bots: readonly BotId[]) => Promise<void>;
 };
 
 /** The segments this worker owns, as `core/tenure` tells, and what follows from each change. */
@@ -48,9 +50,9 @@ export class OwnedSegments {
     return this.#tenures.size;
   }
 
-  /** The start gate's part: ours, under that epoch, not leaving, and not an epoch that was released here before. */
+  /** The start gate's part: ours under that epoch, read, not leaving, and not an epoch that was released here before. */
   mayStart(segment: SegmentId, epoch: Epoch): boolean {
-    return !this.#draining && mayStartIn(this.#tenures, this.#releasedEpoch, segment, epoch);
+    return !this.#draining && !this.#unloaded.has(segment) && mayStartIn(this.#tenures, this.#releasedEpoch, segment, epoch);
   }
 
   /** From now on everything is given up; the next round begins with it. */
@@ -64,13 +66,16 @@ export class OwnedSegments {
     const { store, sid } = this.#options;
     this.#meet(await store.ownedSegments(sid));
     this.#complete = true;
-    await this.#load([...this.#unloaded], signal);
+    await this.#takeOver(signal);
     await this.#releaseLeaving();
   }
 
   /** Reads all bots of all owned segments again. What was known stays in force until the new reading is complete. */
-  reload(signal: AbortSignal): Promise<void> {
-    return this.#load([...this.#tenures.keys()], signal);
+  async reload(signal: AbortSignal): Promise<void> {
+    const { desired, bots, onLoaded } = this.#options;
+    const touched = await desired.load([...this.#tenures.keys()], signal);
+    await onLoaded(touched);
+    bots.request(touched);
   }
 
   #meet(records: readonly SegmentRecord[]): void {
@@ -102,12 +107,17 @@ export class OwnedSegments {
 
   readonly #releasedEpoch = (segment: SegmentId): Epoch | undefined => this.#options.released.epochOf(segment);
 
-  async #load(segments: readonly SegmentId[], signal: AbortSignal): Promise<void> {
-    if (segments.length === 0) return;
-    const touched = await this.#options.desired.load(segments, signal);
-    await this.#options.onLoaded(touched);
-    for (const segment of segments) this.#unloaded.delete(segment);
-    this.#options.bots.request(touched);
+  /** Reads what is newly ours. All its bots are looked at, also those that an earlier reading knew which then broke off. */
+  async #takeOver(signal: AbortSignal): Promise<void> {
+    if (this.#unloaded.size === 0) return;
+    const { desired, bots, onLoaded, onGained } = this.#options;
+    const gained = new Set(this.#unloaded);
+    const gone = await desired.load([...gained], signal);
+    const mine = [...desired.all()].flatMap((want) => (gained.has(want.segment) ? [want.bot] : []));
+    await onLoaded(mine);
+    await onGained(mine);
+    for (const segment of gained) this.#unloaded.delete(segment);
+    bots.request(new Set([...gone, ...mine]));
   }
 
   /** Stop proof, then O5. Whether a segment is quiet is asked again after the list: a call may have begun meanwhile. */

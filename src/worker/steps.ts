@@ -8,6 +8,7 @@ import type { WorkerBus } from "./events.ts";
 import type { Engine, WorkerStore } from "./ports.ts";
 import type { Reports } from "./reports.ts";
 import type { Slots } from "./slots.ts";
+import type { TakeOver } from "./take-over.ts";
 
 /** Last lines of a run that are kept with it, in bytes. Source: design.md section 3, `runtime.runs`. */
 const RUN_LOG_BYTES = 16 * 1024;
@@ -19,6 +20,7 @@ export type StepContext = {
   readonly reports: Reports;
   readonly memory: Map<BotId, BotMemory>;
   readonly slots: Slots<SegmentId>;
+  readonly takeOver: TakeOver;
   readonly bus: WorkerBus;
   readonly clock: Clock;
   readonly random: () => number;
@@ -33,7 +35,7 @@ type Act<Step> = (step: Step, bot: BotId, want: Want | undefined, context: StepC
 /** One executor per step; a step without one cannot compile. Each says whether the visit goes on and looks again. */
 export const executors: { readonly [K in Exclude<ContainerStep["kind"], "wait">]: Act<Extract<ContainerStep, { kind: K }>> } = {
   async start({ why }, bot, want, context, signal) {
-    if (want?.desired.want !== "run" || !context.mayStart(want)) return false;
+    if (want?.desired.want !== "run" || !context.mayStart(want) || !context.takeOver.admits(bot)) return false;
     const { engine, slots, memory, reports, clock, random, bus } = context;
     const { spec, hash, segment, epoch, sid } = want.desired;
     const began = clock.mono();

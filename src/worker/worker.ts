@@ -1,6 +1,6 @@
 import type { BotReading, FoundDocument } from "../core/bot.ts";
 import type { Clock } from "../core/clock.ts";
-import { planContainers } from "../core/containers.ts";
+import { type Container, type ContainerStep, planContainers } from "../core/containers.ts";
 import { StoreUnreachableError } from "../core/errors.ts";
 import type { BotId } from "../core/ids.ts";
 import type { ChangeFeed, Hint } from "../core/ledger.ts";
@@ -50,6 +50,8 @@ export class Worker {
   readonly #list = new Bell();
   readonly #hinted = new Set<BotId>();
   #reloadDue = false;
+  /** What ran before this process did has been looked for: what is gained from now on comes with a new epoch. */
+  #hasAdopted = false;
   #draining = false;
   #storeIsAway = false;
   #tickedAt: number;
@@ -72,7 +74,6 @@ export class Worker {
       maySweep: () => !this.#storeIsAway,
       mayStart: (want) => this.#segments.mayStart(want.segment, want.epoch),
     });
-    const onLoaded = (bots: readonly BotId[]): Promise<void> => this.#remember(bots);
     this.#segments = new OwnedSegments({
       store,
       engine,
@@ -81,7 +82,8 @@ export class Worker {
       released,
       sid: session.sid,
       bus,
-      onLoaded,
+      onLoaded: (bots) => this.#remember(bots),
+      onGained: (bots) => this.#takeOver(bots),
     });
   }
 
@@ -147,6 +149,21 @@ export class Worker {
     }
   }
 
+  async #takeOver(bots: readonly BotId[]): Promise<void> {
+    const mine = new Set(bots);
+    const steps = [...this.#plan(this.#hasAdopted ? [] : await this.#options.engine.list())].filter(([bot]) => mine.has(bot));
+    const of = (kind: ContainerStep["kind"]): BotId[] => steps.flatMap(([bot, step]) => (step.kind === kind ? [bot] : []));
+    this.#bots.takeOver({ running: of("adopt"), starting: of("start") });
+    this.#hasAdopted = true;
+  }
+
+  /** What the whole engine needs, as far as a list tells. */
+  #plan(containers: readonly Container[]): ReadonlyMap<BotId, ContainerStep> {
+    const actual = new Map(containers.map((c) => [c.bot, c]));
+    const desired = new Map([...this.#desired.all()].map((w) => [w.bot, w.desired]));
+    return planContainers({ desired, actual, memory: this.#bots.memory }, STRANGER, FRESH, this.#options.clock.mono());
+  }
+
   async #heartbeat(signal: AbortSignal): Promise<void> {
     const { session, clock, renewMs } = this.#options;
     while (!signal.aborted) {
@@ -187,10 +204,7 @@ export class Worker {
         const containers = await engine.list();
         // Without a complete view of what we own, a container that nobody seems to want may be one we have not read yet.
         if (!this.#segments.isComplete) return;
-        const actual = new Map(containers.map((c) => [c.bot, c]));
-        const desired = new Map([...this.#desired.all()].map((w) => [w.bot, w.desired]));
-        const plan = planContainers({ desired, actual, memory: this.#bots.memory }, STRANGER, FRESH, clock.mono());
-        const steps = [...plan].filter(([, step]) => step.kind !== "wait").map(([bot]) => bot);
+        const steps = [...this.#plan(containers)].filter(([, step]) => step.kind !== "wait").map(([bot]) => bot);
         this.#bots.request(steps);
         // Who leaves wants nothing any more, and with the store away nobody knows what others want.
         if (!this.#draining && !this.#storeIsAway) await engine.collectImages(imagesOf(this.#desired.all()));

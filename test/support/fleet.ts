@@ -48,6 +48,8 @@ export class Fleet {
   readonly leaderBus = new EventEmitter<LeaderEvents>();
   /** Names of the worker's events, in order. */
   readonly told: string[] = [];
+  /** What the worker throws its dice with. */
+  random: () => number = () => 0;
   readonly admission: Admission;
   readonly #lives: Life[] = [];
 
@@ -82,7 +84,7 @@ export class Fleet {
     const session = await opening;
     const readBot = createBotReader({ maxStopGraceSeconds: 60 });
     const read = (found: Parameters<typeof pickReading>[0]) => pickReading(found, readBot);
-    const own = { pod: "pod", renewMs: RENEW_MS, startConcurrency: 4, random: () => 0 };
+    const own = { pod: "pod", renewMs: RENEW_MS, startConcurrency: 4, random: () => this.random() };
     const worker = new Worker({ store, feed: store, engine, session, released, read, clock, bus, ...own });
     return Object.assign(
       this.#live((signal) => worker.run(signal)),

@@ -91,6 +91,91 @@ describe("worker: what it owns", () => {
     });
   });
 
+  describe("a take-over", () => {
+    const ids = (count: number, prefix = "b"): string[] => Array.from({ length: count }, (_, n) => `${prefix}${n}`);
+    const indexOf = (line: string): number => fleet.told.indexOf(line);
+
+    /** Of the bots `running` run on while the process is gone; the others have vanished. */
+    async function restarted(running: readonly string[], vanished: readonly string[]): Promise<void> {
+      await fleet.start(...[...running, ...vanished].map((id) => aDocument(id)));
+      await fleet.clock.advance(5_000);
+      expect(fleet.engine.running()).to.have.lengthOf(running.length + vanished.length);
+      await fleet.end();
+      for (const id of vanished) fleet.engine.vanish(bot(id));
+      fleet.told.length = 0;
+    }
+
+    it("adopts all that runs before it starts anything, however slow the Engine answers", async () => {
+      await restarted(["run1", "run2"], ids(20));
+      const inspect = fleet.engine.inspect.bind(fleet.engine);
+      fleet.engine.inspect = async (id) => {
+        if (id === "run2") await fleet.clock.sleep(700, never);
+        return inspect(id);
+      };
+      await fleet.startWorker();
+      await fleet.clock.advance(600);
+      expect(fleet.told).to.deep.equal(["bot:adopted run1"]);
+      await fleet.clock.advance(12_000);
+      expect(fleet.told.slice(0, 2)).to.deep.equal(["bot:adopted run1", "bot:adopted run2"]);
+      expect(fleet.engine.running()).to.have.lengthOf(22);
+    });
+
+    it("starts all the same when a bot that seemed to run cannot be looked at", async () => {
+      await restarted(["away"], ["lost"]);
+      const inspect = fleet.engine.inspect.bind(fleet.engine);
+      fleet.engine.inspect = async (id) => (id === "away" ? Promise.reject(new EngineUnreachableError("no answer")) : inspect(id));
+      await fleet.startWorker();
+      await fleet.clock.advance(500);
+      expect(fleet.told.slice(0, 2)).to.deep.equal(["bot:visit-failed away", "bot:started lost"]);
+    });
+
+    it("does not let starts wait for a bot that turns out to need a slow stop", async () => {
+      fleet = new Fleet({ programOf: () => ({ ignoresTerm: true }) });
+      await restarted(["deaf"], ["lost"]);
+      const inspect = fleet.engine.inspect.bind(fleet.engine);
+      fleet.engine.inspect = async (id) => {
+        if (id !== "deaf") return inspect(id);
+        fleet.store.putBot(aDocument("deaf", { enabled: false }));
+        await fleet.clock.sleep(100, never); // the change is known before the answer comes
+        return inspect(id);
+      };
+      await fleet.startWorker();
+      await fleet.clock.advance(500);
+      expect([fleet.told, fleet.engine.running()]).to.deep.equal([["bot:started lost"], ["deaf", "lost"]]);
+    });
+
+    it("spreads the starts, and lets none wait longer than two seconds", async () => {
+      await restarted([], ids(30));
+      const began = new Map<string, number>();
+      const create = fleet.engine.create.bind(fleet.engine);
+      fleet.engine.create = (order) => {
+        began.set(order.bot, fleet.clock.mono());
+        return create(order);
+      };
+      let n = 0;
+      fleet.random = () => (n++ % 30) / 30;
+      await fleet.startWorker();
+      const from = fleet.clock.mono();
+      await fleet.clock.advance(2_000);
+      expect(began.size).to.equal(30);
+      expect(new Set(began.values()).size).to.equal(30);
+      expect(Math.max(...began.values()) - from).to.be.within(500, 29 * 20);
+    });
+
+    it("lets a single new bot start at once", async () => {
+      fleet.random = () => 0.999;
+      await fleet.start(aDocument("a"));
+      const gained: number[] = [];
+      fleet.bus.on("segment:gained", () => gained.push(fleet.clock.mono()));
+      fleet.bus.on("bot:started", () => gained.push(fleet.clock.mono()));
+      fleet.store.putBot(aDocument("b"));
+      await fleet.clock.advance(3_000);
+      expect(indexOf("bot:started b")).to.equal(1);
+      expect(gained).to.have.lengthOf(2);
+      expect(gained[1]! - gained[0]!).to.be.below(5);
+    });
+  });
+
   describe("a restart of the process", () => {
     it("keeps counts of crashes and the wait before the next start's length", async () => {
       const first = await fleet.start(aDocument("a"));
