@@ -13,6 +13,7 @@ import type { LeaderEvents } from "./leader/events.ts";
 import { Leader } from "./leader/leader.ts";
 import { connectStore } from "./mongo/connect.ts";
 import { systemClock } from "./process/clock.ts";
+import { LastSession } from "./process/last-session.ts";
 import { retryPassing } from "./process/retry.ts";
 import { runGroup } from "./process/run-group.ts";
 import { listenForSignals, type Signals } from "./process/signals.ts";
@@ -131,6 +132,7 @@ class Runtime {
     // Not before the claim: a database of another fleet or of a newer version is not written to.
     await this.#patiently("mongodb", stop, () => mongo.ensureIndexes());
     const renewMs = config.renewSeconds * 1_000;
+    const last = await LastSession.open(config.stateDir);
     const session = await this.#patiently("mongodb", stop, () =>
       Session.open(
         {
@@ -143,6 +145,7 @@ class Runtime {
           node: config.nodeName ?? "",
           capacity: config.maxBotsPerWorker,
           renewMs,
+          last,
         },
         stop,
       ),

@@ -8,6 +8,12 @@ import { afterRenewal, isMoving, openSession, type Session as SessionView } from
 import type { WorkerBus } from "./events.ts";
 import type { WorkerStore } from "./ports.ts";
 
+/** The session that the last process on our state directory had: that process is no more, for we hold its lock. */
+export type SessionMark = {
+  readonly held: { readonly sid: SessionId; readonly inc: number } | undefined;
+  keep(session: { readonly sid: SessionId; readonly inc: number }): Promise<void>;
+};
+
 export type SessionOptions = {
   readonly store: WorkerStore;
   readonly clock: Clock;
@@ -21,6 +27,7 @@ export type SessionOptions = {
   readonly capacity: number;
   /** H of ownership.md, in ms. */
   readonly renewMs: number;
+  readonly last: SessionMark;
 };
 
 /** This process's life-line in the store. Not a lease yet: one process alone has no fence and outlives MongoDB, so all
@@ -41,13 +48,20 @@ export class Session {
   /** O0. Goes on with the session of a process that is no more, or opens a new one.
    *  @throws {ConfigurationError} when the session is alive in another process. */
   static async open(options: SessionOptions, signal: AbortSignal): Promise<Session> {
-    const { store, clock, base, bus, renewMs } = options;
+    const session = await Session.#open(options, signal);
+    await options.last.keep(session);
+    return session;
+  }
+
+  static async #open(options: SessionOptions, signal: AbortSignal): Promise<Session> {
+    const { store, clock, base, bus, renewMs, last } = options;
     for (;;) {
       const plan = planRegistration(base, await store.workers());
       const sentAt = clock.mono();
       if (plan.kind === "continue") {
         const { _id: sid, inc, hbSeq } = plan.record;
-        await refuseLiving(plan.record);
+        // A session that our own state directory knows needs no watching: whoever had it held our lock.
+        if (last.held?.sid !== sid || last.held.inc !== inc) await refuseLiving(plan.record);
         if ((await store.apply(continueSession(sid, inc))) === "missed") continue; // somebody else moved: look again
         bus.emit("session:opened", { sid, inc: inc + 1, continued: true });
         return new Session(openSession(sid, inc + 1, hbSeq + 1, sentAt), options);

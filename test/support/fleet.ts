@@ -9,7 +9,7 @@ import { Leader, type LeaderOptions } from "../../src/leader/leader.ts";
 import { runGroup } from "../../src/process/run-group.ts";
 import type { WorkerEvents } from "../../src/worker/events.ts";
 import type { ReleasedRecord } from "../../src/worker/segments.ts";
-import { Session } from "../../src/worker/session.ts";
+import { Session, type SessionMark } from "../../src/worker/session.ts";
 import { Worker } from "../../src/worker/worker.ts";
 import { bot } from "./builders.ts";
 import { FakeClock } from "./fake-clock.ts";
@@ -36,6 +36,9 @@ class ReleasedMap implements ReleasedRecord {
 }
 
 type Life = { readonly end: AbortController; readonly running: Promise<void>; fault: unknown };
+
+/** No state directory: every continued session is watched before it is taken. */
+export const noMark: SessionMark = { held: undefined, keep: () => Promise.resolve() };
 
 /** One process's worker and leader on a model store, a fake engine and a hand-driven clock. The three outlive the
  *  process: `startWorker` after `end` is a restart of it. */
@@ -78,14 +81,15 @@ export class Fleet {
   /** Opens the session (a continued one waits until it is sure that nobody else lives) and runs the worker. */
   async startWorker(): Promise<{ readonly worker: Worker; readonly session: Session } & Life> {
     const { store, clock, bus, engine, released } = this;
-    const options = { store, clock, bus, base: "engine-1", fleet: "engine-1", pod: "pod", node: "node", capacity: 500, renewMs: RENEW_MS };
+    const own = { base: "engine-1", fleet: "engine-1", pod: "pod", node: "node", capacity: 500, renewMs: RENEW_MS, last: noMark };
+    const options = { store, clock, bus, ...own };
     const opening = Session.open(options, new AbortController().signal);
     await clock.advance(3 * RENEW_MS);
     const session = await opening;
     const readBot = createBotReader({ maxStopGraceSeconds: 60 });
     const read = (found: Parameters<typeof pickReading>[0]) => pickReading(found, readBot);
-    const own = { pod: "pod", renewMs: RENEW_MS, startConcurrency: 4, random: () => this.random() };
-    const worker = new Worker({ store, feed: store, engine, session, released, read, clock, bus, ...own });
+    const part = { pod: "pod", renewMs: RENEW_MS, startConcurrency: 4, random: () => this.random() };
+    const worker = new Worker({ store, feed: store, engine, session, released, read, clock, bus, ...part });
     return Object.assign(
       this.#live((signal) => worker.run(signal)),
       { worker, session },

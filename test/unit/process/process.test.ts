@@ -7,8 +7,9 @@ import { Bell } from "../../../src/process/bell.ts";
 import { systemClock } from "../../../src/process/clock.ts";
 import { retryPassing } from "../../../src/process/retry.ts";
 import { runGroup } from "../../../src/process/run-group.ts";
+import { LastSession } from "../../../src/process/last-session.ts";
 import { lockStateDir, openStateDir, ReleasedFile } from "../../../src/process/state-dir.ts";
-import { epoch, segment } from "../../support/builders.ts";
+import { epoch, segment, sid } from "../../support/builders.ts";
 import { FakeClock, settle } from "../../support/fake-clock.ts";
 
 const never = new AbortController().signal;
@@ -140,5 +141,17 @@ describe("process: state directory", () => {
   it("believes a file of an older version, which names no life", async () => {
     await writeFile(join(dir, "released"), "3 9\n");
     expect((await ReleasedFile.open(dir, "one")).epochOf(segment(3))).to.equal(9);
+  });
+
+  it("remembers the session of the process before, and nothing where the file is torn", async () => {
+    const first = await LastSession.open(dir);
+    expect(first.held).to.equal(undefined);
+    await first.keep({ sid: sid("AB:CD/2"), inc: 1 });
+    await first.keep({ sid: sid("AB:CD/2"), inc: 12 });
+    expect((await LastSession.open(dir)).held).to.deep.equal({ sid: "AB:CD/2", inc: 12 });
+    for (const torn of ["", "12", "12 AB:C", "x AB:CD\n"]) {
+      await writeFile(join(dir, "session"), torn);
+      expect((await LastSession.open(dir)).held).to.equal(undefined);
+    }
   });
 });
