@@ -28,7 +28,7 @@ export class Bots {
     const { clock, random } = context;
     const takeOver = new TakeOver({ clock, random, request: (bot, at) => this.#queue.request(bot, at) });
     this.#context = { ...context, takeOver, memory: new Map<BotId, BotMemory>() };
-    this.#queue = new KeyedQueue(clock, (bot, signal) => this.#visit(bot, signal));
+    this.#queue = new KeyedQueue(clock, (bot, looking, signal) => this.#visit(bot, looking, signal));
   }
 
   get memory(): ReadonlyMap<BotId, BotMemory> {
@@ -66,10 +66,10 @@ export class Bots {
     return this.#queue.run(signal);
   }
 
-  async #visit(bot: BotId, signal: AbortSignal): Promise<void> {
+  async #visit(bot: BotId, looking: () => void, signal: AbortSignal): Promise<void> {
     const { bus, clock, random, takeOver } = this.#context;
     try {
-      await this.#reconcile(bot, signal);
+      await this.#reconcile(bot, looking, signal);
       this.#faults.delete(bot);
     } catch (error) {
       if (signal.aborted) return;
@@ -83,9 +83,10 @@ export class Bots {
     }
   }
 
-  async #reconcile(bot: BotId, signal: AbortSignal): Promise<void> {
+  async #reconcile(bot: BotId, looking: () => void, signal: AbortSignal): Promise<void> {
     const { engine, desired, memory, clock, reports, bus, maySweep, takeOver } = this.#context;
     for (let acts = 0; acts < MAX_ACTS; acts++) {
+      looking();
       const actual = await engine.inspect(bot);
       const want = desired.get(bot);
       if (want === undefined && actual.kind === "ours") {
@@ -125,6 +126,7 @@ export class Bots {
       // A report that still waits would bring the status back. The placement goes last: while it stands, the leader finishes
       // what breaks off here. And only if it is still inactive: a bot inserted again under this id keeps its place.
       await reports.drop(bot);
+      desired.conclude(bot);
       await store.apply(deactivate(bot, want.segment, null));
       await store.apply(forgetStatus(bot));
       await store.apply(forgetPlacement(bot));
@@ -141,14 +143,19 @@ export class Bots {
    *  write, nobody else would notice: after the write we look again. */
   async #deactivate(bot: BotId, segment: SegmentId, done: SpecHash | null): Promise<void> {
     const { store, desired } = this.#context;
+    desired.conclude(bot);
     await store.apply(deactivate(bot, segment, done));
     if (await desired.shouldRun(bot, done)) await store.apply(activate(bot));
   }
 
   #forget(bot: BotId, unchanged: boolean): void {
-    if (!unchanged) return this.#queue.request(bot); // it was wanted again while we wrote
-    this.#context.desired.settle(bot);
-    this.#context.memory.delete(bot);
-    this.#context.reports.forget(bot);
+    const { desired, memory, reports } = this.#context;
+    if (!unchanged) {
+      desired.resume(bot);
+      return this.#queue.request(bot);
+    }
+    desired.settle(bot);
+    memory.delete(bot);
+    reports.forget(bot);
   }
 }

@@ -25,6 +25,8 @@ export class DesiredBots {
   readonly #loaded = new Map<SegmentId, Epoch>();
   readonly #leaving = new Map<SegmentId, StopReason>();
   readonly #wants = new Map<BotId, Want>();
+  /** Bots that are being given up: until that has ended their want stays, whatever their placement says by then. */
+  readonly #concluding = new Set<BotId>();
 
   constructor(store: WorkerStore, read: (found: readonly FoundDocument[]) => BotReading | undefined, sid: SessionId) {
     this.#store = store;
@@ -61,14 +63,26 @@ export class DesiredBots {
   /** The segment is not ours any more: its bots are strangers. */
   disown(segment: SegmentId): BotId[] {
     const mine = [...this.#wants.values()].filter((w) => w.segment === segment).map((w) => w.bot);
-    for (const bot of mine) this.#wants.delete(bot);
+    for (const bot of mine) this.settle(bot);
     for (const map of [this.#owned, this.#loaded, this.#leaving]) map.delete(segment);
     return mine;
+  }
+
+  /** From now on the bot's placement may turn inactive by our own write: if its reply is lost, who asks again must still
+   *  find what was wanted. */
+  conclude(bot: BotId): void {
+    this.#concluding.add(bot);
+  }
+
+  /** The bot was wanted again while it was being given up. */
+  resume(bot: BotId): void {
+    this.#concluding.delete(bot);
   }
 
   /** Nothing more to do for this bot, until its placement is active again. */
   settle(bot: BotId): void {
     this.#wants.delete(bot);
+    this.#concluding.delete(bot);
   }
 
   /** Reads every active bot of the given segments. Returns the bots to look at.
@@ -92,7 +106,7 @@ export class DesiredBots {
     if (bots.length === 0) return [];
     const placements = new Map((await this.#store.findPlacements(bots)).map((p) => [p._id, p]));
     const gone = bots.filter((bot) => this.#wants.has(bot) && placements.get(bot)?.active !== true);
-    for (const bot of gone) this.#wants.delete(bot);
+    for (const bot of gone) if (!this.#concluding.has(bot)) this.#wants.delete(bot);
     return [...gone, ...(await this.#take([...placements.values()].filter((p) => p.active)))];
   }
 

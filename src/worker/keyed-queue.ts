@@ -1,20 +1,23 @@
 import type { Clock, MonoMs } from "../core/clock.ts";
 import { Bell } from "../process/bell.ts";
 
+/** A visit calls `looking` right before it looks afresh at all that it decides by: requests up to then are served by that look. */
+export type Visit<Key> = (key: Key, looking: () => void, signal: AbortSignal) => Promise<void>;
+
 /** Runs `visit` for keys on request: at most one visit a key at a time, any number of keys side by side.
  *
  *  idle -> queued: `request`. queued -> visiting: at once, or at its time. visiting -> dirty: `request` during a visit;
- *  another visit follows it. INVARIANT: a request is followed by a visit that *begins* after it, so nothing that was
- *  true at the request can be missed. */
+ *  another visit follows it. dirty -> visiting: the visit looks afresh. INVARIANT: a request is followed by a look that
+ *  *begins* after it, so nothing that was true at the request can be missed. */
 export class KeyedQueue<Key extends string> {
   readonly #clock: Clock;
-  readonly #visit: (key: Key, signal: AbortSignal) => Promise<void>;
+  readonly #visit: Visit<Key>;
   readonly #visiting = new Map<Key, { dirty: boolean }>();
   readonly #due = new Map<Key, MonoMs>();
   readonly #bell = new Bell();
   readonly #running = new Set<Promise<void>>();
 
-  constructor(clock: Clock, visit: (key: Key, signal: AbortSignal) => Promise<void>) {
+  constructor(clock: Clock, visit: Visit<Key>) {
     this.#clock = clock;
     this.#visit = visit;
   }
@@ -58,7 +61,8 @@ export class KeyedQueue<Key extends string> {
   #begin(key: Key, signal: AbortSignal): void {
     const state = { dirty: false };
     this.#visiting.set(key, state);
-    const done = this.#visit(key, signal).finally(() => {
+    const looking = (): void => void (state.dirty = false);
+    const done = this.#visit(key, looking, signal).finally(() => {
       this.#running.delete(done);
       this.#visiting.delete(key);
       if (state.dirty) this.request(key);

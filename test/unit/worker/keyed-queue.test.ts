@@ -8,6 +8,7 @@ describe("worker/keyed-queue", () => {
   let end: AbortController;
   let begun: string[];
   let finish: Map<string, () => void>;
+  let look: () => void;
   let queue: KeyedQueue<string>;
   let running: Promise<void>;
 
@@ -16,7 +17,8 @@ describe("worker/keyed-queue", () => {
     end = new AbortController();
     begun = [];
     finish = new Map();
-    queue = new KeyedQueue<string>(clock, (key) => {
+    queue = new KeyedQueue<string>(clock, (key, looking) => {
+      look = looking;
       begun.push(`${key}@${clock.mono()}`);
       return new Promise((resolve) => finish.set(key, resolve));
     });
@@ -51,6 +53,23 @@ describe("worker/keyed-queue", () => {
     await settle();
     expect(begun).to.deep.equal(["a@0", "a@0"]);
     expect([...queue.visiting()]).to.deep.equal([]);
+  });
+
+  it("serves a request by a visit that looks afresh after it, and one that comes after the look by another visit", async () => {
+    queue.request("a");
+    await settle();
+    queue.request("a");
+    look();
+    finish.get("a")?.();
+    await settle();
+    expect(begun).to.deep.equal(["a@0"]);
+    queue.request("a");
+    await settle();
+    look();
+    queue.request("a");
+    finish.get("a")?.();
+    await settle();
+    expect(begun).to.deep.equal(["a@0", "a@0", "a@0"]);
   });
 
   it("waits for a later time, and for the earliest of several", async () => {

@@ -15,7 +15,14 @@ describe("worker/session", () => {
   let kept: string[];
   const never = new AbortController().signal;
   const record = (over: Partial<WorkerRecord> = {}): WorkerRecord => ({
-    ...{ _id: sid("engine-1"), inc: 4, hbSeq: 9, state: "up", proto: 1, capacity: 1, pod: "other", node: "" },
+    _id: sid("engine-1"),
+    inc: 4,
+    hbSeq: 9,
+    state: "up",
+    proto: 1,
+    capacity: 1,
+    pod: "other",
+    node: "",
     ...over,
   });
   /** When the session was open, by the clock, and what it was; or the refusal. */

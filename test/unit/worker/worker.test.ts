@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import { StoreUnreachableError } from "../../../src/core/errors.ts";
 import type { StatusRecord } from "../../../src/core/records.ts";
 import { bot } from "../../support/builders.ts";
 import { aDocument, Fleet, placeOf, stop } from "../../support/fleet.ts";
@@ -276,6 +277,24 @@ describe("worker/worker Worker", () => {
         expect([fleet.engine.running().length, placement("a"), status("a")]).to.deep.equal([0, undefined, undefined]);
       });
     }
+
+    it("runs a bot again that was enabled just before its deactivation landed and the reply was lost", async () => {
+      await fleet.start(aDocument("a"));
+      const { store } = fleet;
+      const apply = store.apply.bind(store);
+      store.apply = async (operation) => {
+        if (operation.collection !== "placements") return apply(operation);
+        store.apply = apply;
+        store.muted = true; // the leader looked while the placement was still active, and did nothing
+        store.putBot(aDocument("a"));
+        store.muted = false;
+        await apply(operation);
+        throw new StoreUnreachableError("the reply was lost");
+      };
+      store.putBot(aDocument("a", { enabled: false }));
+      await fleet.clock.advance(10_000);
+      expect([fleet.engine.running(), placement("a")?.["active"]]).to.deep.equal([["a"], true]);
+    });
 
     for (const awayMs of [100, 250, 500, 1_000, 3_000, 10_000]) {
       it(`leaves nothing of a deleted bot, though the store goes away for ${awayMs} ms as it stops`, async () => {
