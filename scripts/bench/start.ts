@@ -1,97 +1,108 @@
-// 100 bots through the runtime beside the same 100 containers through the raw Engine API, interleaved A B A B.
-import { MongoClient } from "mongodb";
-
-import { createBody } from "../../src/docker/create-body.ts";
-import type { BotId, Epoch, SegmentId, SessionId, SpecHash } from "../../src/core/ids.ts";
-import { median, runBench, summary, waitFor } from "../lib/bench.ts";
-import { BenchRuntime } from "../lib/bench-runtime.ts";
-import { BOT_IMAGE } from "../lib/bot-image.ts";
-import { connectDocker } from "../lib/find-docker.ts";
+// What the runtime costs beside the raw Engine API: 100 bots at once, one at a time, and 100 taken over by a new process.
+import { type Bench, judge, median, runBench, summary, waitFor } from "../lib/bench.ts";
+import { BenchBots, inParallel } from "../lib/bench-bots.ts";
+import { cpuOf, cpuOfMachine } from "../lib/bench-cpu.ts";
 
 const BOTS = 100;
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5);
-const OURS = 4;
+const SLOTS = Number(process.env.START_CONCURRENCY ?? 4);
 /** Parallelisms that the raw side may choose its best from. */
-const RAW = [4, 8];
-const TARGET = 0.9;
-/** Noise of a shared machine: only a ratio below this part of the target fails. */
-const GATE = 0.8;
+const RAW = [2, 4, 8];
+/** Single bots a round. */
+const SINGLES = 10;
+/** Calls at a time when the raw side inspects: as many as the runtime makes. */
+const INSPECTS = 16;
 
-const command = ["sleep", "3600"];
-const memoryBytes = 32 * 1024 * 1024;
+const THROUGHPUT = 0.9;
+const SINGLE_EXTRA_MS = 150;
+const ADOPTION_MS = 2_000;
+
+const names = (prefix: string, count: number): string[] => Array.from({ length: count }, (_, n) => `${prefix}-${n}`);
 
 await runBench("bench:start", async (bench) => {
-  const docker = connectDocker(bench.dockerHost);
-  const client = new MongoClient(bench.mongoUri);
-  const runtime = new BenchRuntime(bench, "bench_start");
-  const bots = client.db(runtime.dbName).collection<{ _id: string; enabled: boolean }>("bots");
-  const list = async (label: string) => docker.listContainers({ all: true, filters: { label: [label] } });
-  const running = async (label: string) => (await list(label)).filter((c) => c.State === "running").length;
-
-  const ours = async (): Promise<number> => {
-    const began = performance.now();
-    await bots.updateMany({}, { $set: { enabled: true } });
-    await waitFor("all run", 300_000, async () => (await running("botrunner.managed=1")) === BOTS);
-    const seconds = (performance.now() - began) / 1_000;
-    await bots.updateMany({}, { $set: { enabled: false } });
-    await waitFor("none is left", 300_000, async () => (await list("botrunner.managed=1")).length === 0);
-    return seconds;
-  };
-
-  const raw = async (parallel: number): Promise<number> => {
-    const left = Array.from({ length: BOTS }, (_, n) => n);
-    const began = performance.now();
-    const worker = async (): Promise<void> => {
-      for (let n = left.shift(); n !== undefined; n = left.shift()) {
-        const bot = `raw-${n}` as BotId;
-        const spec = {
-          image: BOT_IMAGE,
-          command,
-          env: {},
-          resources: { memoryBytes, pids: 256 },
-          restart: "always",
-          stopGraceSeconds: 0,
-          labels: {},
-        } as const;
-        const security = { readOnlyRootFilesystem: false, capabilities: [] };
-        const ids = { segment: 0 as SegmentId, epoch: 1 as Epoch, sid: "raw" as SessionId, hash: "raw" as SpecHash };
-        const body = createBody({ bot, spec: { ...spec, security }, ...ids, why: "new" }, { network: "botrunner" });
-        const container = await docker.createContainer({ ...body, name: bot, Labels: { raw: "1" } });
-        await container.start();
-      }
-    };
-    await Promise.all(Array.from({ length: parallel }, worker));
-    const seconds = (performance.now() - began) / 1_000;
-    await Promise.all((await list("raw=1")).map((c) => docker.getContainer(c.Id).remove({ force: true, v: true })));
-    return seconds;
-  };
-
+  const both = await BenchBots.open(bench, "bench_start");
   try {
-    const document = { enabled: false, image: BOT_IMAGE, command, stopGraceSeconds: 0, resources: { memory: "32Mi" } };
-    await bots.insertMany(Array.from({ length: BOTS }, (_, n) => ({ _id: `bench-${n}`, ...document })));
-    await runtime.start({ START_CONCURRENCY: String(OURS) });
-    await waitFor(
-      "all are placed",
-      60_000,
-      async () => (await client.db(runtime.dbName).collection("runtime.placements").countDocuments()) === BOTS,
-    );
-    await ours(); // makes the network, warms both sides
-    const trial = new Map<number, number>();
-    for (const parallel of RAW) trial.set(parallel, await raw(parallel));
-    const best = [...trial].toSorted((a, b) => a[1] - b[1])[0]?.[0] ?? RAW[0] ?? 1;
-    const [mine, theirs]: [number[], number[]] = [[], []];
-    for (let round = 1; round <= ROUNDS; round++) {
-      mine.push(await ours());
-      theirs.push(await raw(best));
-      bench.say(`round ${round}: ours ${mine.at(-1)?.toFixed(1)} s, raw ${theirs.at(-1)?.toFixed(1)} s`);
-    }
-    const ratio = median(theirs) / median(mine);
-    bench.say(`${BOTS} bots: ours ${summary(mine, "s")} with ${OURS} slots, raw ${summary(theirs, "s")} with ${best} in parallel`);
-    bench.say(`throughput ratio ${ratio.toFixed(2)}, target ${TARGET}, gate ${(GATE * TARGET).toFixed(2)}`);
-    return ratio >= GATE * TARGET;
+    await both.runtime.start({ START_CONCURRENCY: String(SLOTS) });
+    await timed(both, 1, () => both.insert(["warm-up"])); // makes the network
+    await both.clear();
+    return [await single(bench, both), await throughput(bench, both), await adoption(bench, both)].every(Boolean);
   } finally {
-    await runtime.end("SIGTERM");
-    await client.db(runtime.dbName).dropDatabase();
-    await client.close();
+    await both.close();
   }
 });
+
+/** Milliseconds until so many more containers run. */
+async function timed(both: BenchBots, count: number, act: () => Promise<unknown>): Promise<number> {
+  const wait = both.expect(count);
+  const began = performance.now();
+  await Promise.all([act(), wait()]);
+  return performance.now() - began;
+}
+
+/** One insert at a time, from the write to the running container. */
+async function single(bench: Bench, both: BenchBots): Promise<boolean> {
+  const [ours, raw]: [number[], number[]] = [[], []];
+  for (let round = 1; round <= ROUNDS; round++) {
+    for (const id of names(`single-${round}`, SINGLES)) ours.push(await timed(both, 1, () => both.insert([id])));
+    await both.clear();
+    for (const id of names("single", SINGLES)) raw.push(await timed(both, 1, () => both.startRaw(id)));
+    await both.clearRaw();
+    bench.say(`single bots, round ${round}: ours ${ms(ours.slice(-SINGLES))}, raw ${ms(raw.slice(-SINGLES))}`);
+  }
+  bench.say(`insert to running, one at a time: ours ${ms(ours)}, raw create and start ${ms(raw)}`);
+  return judge(bench, `(raw p50 + ${SINGLE_EXTRA_MS} ms) / ours`, (median(raw) + SINGLE_EXTRA_MS) / median(ours), 1);
+}
+
+/** All at once. Leaves the bots of the last round running. */
+async function throughput(bench: Bench, both: BenchBots): Promise<boolean> {
+  const rawRound = async (parallel: number): Promise<number> => {
+    const took = await timed(both, BOTS, () => inParallel(names("many", BOTS), parallel, (id) => both.startRaw(id)));
+    await both.clearRaw();
+    return took / 1_000;
+  };
+  const trials: { parallel: number; seconds: number }[] = [];
+  for (const parallel of RAW) trials.push({ parallel, seconds: await rawRound(parallel) });
+  bench.say(`raw trials: ${trials.map(({ parallel, seconds }) => `${parallel} in parallel ${seconds.toFixed(1)} s`).join(", ")}`);
+  const best = trials.toSorted((a, b) => a.seconds - b.seconds)[0]?.parallel ?? 1;
+  const [ours, raw]: [number[], number[]] = [[], []];
+  for (let round = 1; round <= ROUNDS; round++) {
+    await both.clear();
+    raw.push(await rawRound(best));
+    const [own, all] = [await cpuOf(both.runtime.pid), await cpuOfMachine()];
+    ours.push((await timed(both, BOTS, () => both.insert(names("bot", BOTS)))) / 1_000);
+    const used = `${((await cpuOf(both.runtime.pid)) - own).toFixed(1)} of the machine's ${((await cpuOfMachine()) - all).toFixed(1)}`;
+    bench.say(`round ${round}: raw ${raw.at(-1)?.toFixed(1)} s, ours ${ours.at(-1)?.toFixed(1)} s, in which we used ${used} CPU seconds`);
+  }
+  bench.say(`${BOTS} bots: ours ${summary(ours, "s")} with ${SLOTS} slots, raw ${summary(raw, "s")} with ${best} in parallel`);
+  return judge(bench, "throughput beside raw", median(raw) / median(ours), THROUGHPUT);
+}
+
+/** The process is killed, and a new one takes its running bots over. */
+async function adoption(bench: Bench, both: BenchBots): Promise<boolean> {
+  const { runtime, docker } = both;
+  const [whole, own, raw]: [number[], number[], number[]] = [[], [], []];
+  const before = await both.running();
+  for (let round = 1; round <= ROUNDS; round++) {
+    await runtime.end("SIGKILL");
+    both.expect(1);
+    const began = performance.now();
+    await runtime.spawn({ START_CONCURRENCY: String(SLOTS) });
+    await waitFor("all are adopted", 60_000, async () => runtime.said("Adopted running bot").length === BOTS, 10);
+    const last = Math.max(...runtime.said("Adopted running bot"));
+    whole.push(last - began);
+    own.push(last - (runtime.said("Opened session")[0] ?? began));
+    await waitFor("it leads", 60_000, async () => runtime.said("leader: this process leads").length > 0);
+    const asked = performance.now();
+    await inParallel(await both.running(), INSPECTS, (id) => docker.getContainer(id).inspect());
+    raw.push(performance.now() - asked);
+  }
+  const after = await both.running();
+  const untouched = both.started === 0 && before.length === BOTS && after.join() === before.join();
+  bench.say(`${BOTS} bots after a restart: from the spawn ${ms(whole)}, from the session ${ms(own)}, raw list and inspects ${ms(raw)}`);
+  bench.say(`ours from the session / raw: ${(median(own) / median(raw)).toFixed(1)}; bots restarted: ${untouched ? "none" : "SOME"}`);
+  return judge(bench, `${ADOPTION_MS} ms / ours from the spawn`, ADOPTION_MS / median(whole), 1) && untouched;
+}
+
+function ms(values: readonly number[]): string {
+  return summary(values, "ms", 0);
+}

@@ -1,19 +1,23 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createWriteStream } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 
 import { type Bench, waitFor } from "./bench.ts";
 import { recordProcess } from "./run-dir.ts";
 
 const main = new URL("../../src/main.ts", import.meta.url).pathname;
 
+/** A line of the runtime's log and when it came, by this process's clock. */
+type Line = { readonly text: string; readonly at: number };
+
 /** The runtime as a child process, in a database of its own. */
 export class BenchRuntime {
   readonly dbName: string;
   readonly #bench: Bench;
   #child: ChildProcess | undefined;
+  #lines: Line[] = [];
 
   constructor(bench: Bench, dbName: string) {
     this.#bench = bench;
@@ -24,11 +28,8 @@ export class BenchRuntime {
     return this.#child?.pid ?? 0;
   }
 
-  get logPath(): string {
-    return join(this.#bench.runDir, `${this.dbName}.log`);
-  }
-
-  async start(env: NodeJS.ProcessEnv = {}): Promise<void> {
+  /** Spawns it; `env` wins over what it runs with otherwise. */
+  async spawn(env: NodeJS.ProcessEnv = {}): Promise<void> {
     const { runDir, mongoUri, dockerHost } = this.#bench;
     const own = {
       MONGO_URI: mongoUri,
@@ -44,11 +45,21 @@ export class BenchRuntime {
       env: { PATH: process.env.PATH, HOME: process.env.HOME, ...own, ...env },
     });
     this.#child = child;
-    child.stdout.pipe(createWriteStream(this.logPath));
+    this.#lines = [];
+    child.stdout.pipe(createWriteStream(join(runDir, `${this.dbName}.log`), { flags: "a" }));
+    createInterface(child.stdout).on("line", (text) => this.#lines.push({ text, at: performance.now() }));
     if (child.pid !== undefined) await recordProcess(runDir, child.pid);
-    await waitFor("the runtime leads", 60_000, async () =>
-      (await readFile(this.logPath, "utf8").catch(() => "")).includes("leader: this process leads"),
-    );
+  }
+
+  /** Spawns it and waits until it leads. */
+  async start(env: NodeJS.ProcessEnv = {}): Promise<void> {
+    await this.spawn(env);
+    await waitFor("the runtime leads", 60_000, async () => this.said("leader: this process leads").length > 0);
+  }
+
+  /** When it said this since its last start, by this process's clock. */
+  said(words: string): readonly number[] {
+    return this.#lines.filter(({ text }) => text.includes(words)).map(({ at }) => at);
   }
 
   async end(signal: NodeJS.Signals): Promise<void> {

@@ -5,6 +5,9 @@ import { openCache } from "./cache.ts";
 import { cleanStaleRuns, openRun } from "./run-dir.ts";
 import { provideDocker, provideMongo } from "./test-parts.ts";
 
+/** Noise of a shared machine: only a ratio below this part of its target fails. */
+const GATE = 0.8;
+
 /** What a benchmark runs on: parts of its own unless the user has them. */
 export interface Bench {
   readonly dockerHost: string;
@@ -38,6 +41,14 @@ const load = (): string =>
     .map((n) => n.toFixed(1))
     .join(" ");
 
+/** Says how a ratio stands to its target, and whether it passes the gate. */
+export function judge({ say }: Bench, what: string, ratio: number, target: number): boolean {
+  const passes = ratio >= GATE * target;
+  const verdict = ratio >= target ? "met" : passes ? "missed, within the gate" : "MISSED";
+  say(`${what}: ratio ${ratio.toFixed(2)}, target ${target}, gate ${(GATE * target).toFixed(2)}: ${verdict}`);
+  return passes;
+}
+
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = Math.floor(sorted.length / 2);
@@ -51,7 +62,7 @@ export function summary(values: readonly number[], unit: string, digits = 1): st
 }
 
 /** Asks until the answer is true. @throws after the limit */
-export async function waitFor(what: string, limitMs: number, ask: () => Promise<boolean>): Promise<void> {
-  for (const end = performance.now() + limitMs; !(await ask()); await sleep(50))
+export async function waitFor(what: string, limitMs: number, ask: () => Promise<boolean>, everyMs = 50): Promise<void> {
+  for (const end = performance.now() + limitMs; !(await ask()); await sleep(everyMs))
     if (performance.now() > end) throw new Error(`Waited ${limitMs} ms in vain until ${what}`);
 }

@@ -38,7 +38,7 @@ class ReleasedMap implements ReleasedRecord {
 type Life = { readonly end: AbortController; readonly running: Promise<void>; fault: unknown };
 
 /** No state directory: every continued session is watched before it is taken. */
-export const noMark: SessionMark = { held: undefined, keep: () => Promise.resolve() };
+const noMark: SessionMark = { held: undefined, keep: () => Promise.resolve() };
 
 /** One process's worker and leader on a model store, a fake engine and a hand-driven clock. The three outlive the
  *  process: `startWorker` after `end` is a restart of it. */
