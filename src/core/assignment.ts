@@ -26,7 +26,8 @@ export type AssignmentPolicy = {
   /** How long a segment waits for a worker of its own before it shares one: BACKLOG_PATIENCE. */
   readonly patienceMs: number;
   /** The same for a segment whose bots ran before, because its worker died or drains. With no idle worker the bounds for a
-   *  lost pod (12.5 s) and a drain (stop + 2 s + start) hold only if this is 0: it is spread again when a worker comes. */
+   *  lost pod (12.5 s) and a drain (stop + 2 s + start) hold only if this is 0: it is spread again when a worker comes.
+   *  While more than half of all segments are lost, `patienceMs` holds for them as well. */
   readonly lostPatienceMs: number;
 };
 
@@ -92,10 +93,13 @@ export function planAssignment(observed: Observed, policy: AssignmentPolicy = AL
     if (target === undefined) missed.push(record);
     else assign(record, target);
   }
-  for (const record of [...missed, ...lost]) assign(record, choose(waitedMs(record._id), policy.lostPatienceMs));
+  // With most of a fleet gone its workers are on their way: the first to come must not get what belongs to all of them.
+  const restarts = 2 * (missed.length + lost.length + leaving.length) > total;
+  const lostPatienceMs = restarts ? Math.max(policy.patienceMs, policy.lostPatienceMs) : policy.lostPatienceMs;
+  for (const record of [...missed, ...lost]) assign(record, choose(waitedMs(record._id), lostPatienceMs));
   const inMove = new Set(moving.flatMap(({ owner, target }) => (target === null ? [owner] : [owner, target])));
   for (const { _id: segment, owner, epoch } of leaving) {
-    const to = choose(0, policy.lostPatienceMs);
+    const to = choose(0, lostPatienceMs);
     if (to === undefined) break; // the bots run on until the owner itself stops and releases them
     takers.give(to, botsOf(segment));
     inMove.add(to.sid);

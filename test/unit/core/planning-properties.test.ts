@@ -210,6 +210,22 @@ describe("core/assignment, over a fleet's life", () => {
     );
   });
 
+  it("gives no worker more than two when the whole fleet restarts and comes back one by one", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 30 }), (n) => {
+        const old = aWorker("old", { state: "dead" });
+        const segments = active(n).map((id) => aSegment(id, { state: "assigned", owner: sid("old") }));
+        const fleet = new PlannedFleet({ active: active(n), segments, workers: [old, aWorker("lead")], leader: sid("lead") }, PATIENT);
+        for (let i = 0; i < n; i++) {
+          fleet.add(`w${i}`);
+          fleet.settle(6);
+          expect(Math.max(...Object.values(fleet.loads()))).to.be.at.most(2);
+        }
+        expect(Math.max(...Object.values(fleet.loads()))).to.equal(1);
+      }),
+    );
+  });
+
   it("moves each bot once in a rolling update, also when workers share", () => {
     fc.assert(
       fc.property(arbSize, fc.integer({ min: 1, max: 4 }), ({ n, w }, surge) => {

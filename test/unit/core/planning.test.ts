@@ -67,6 +67,27 @@ describe("core/assignment planAssignment(): who gets a segment", () => {
       gives: ["assign 2 to a"],
     },
     {
+      why: "takes the loss of most segments for a restart of the fleet, whose workers are on their way",
+      observed: {
+        active: [1, 2, 3],
+        segments: [...of("a", 1), aSegment(2, { target: sid("lead") }), aSegment(3, { target: sid("gone") })],
+        workers: up("a", "b", "lead"),
+        leader: sid("lead"),
+      },
+      policy: PATIENT,
+      gives: ["assign 2 to b"],
+    },
+    {
+      why: "counts what drains in with it, and lets those bots run on",
+      observed: {
+        active: [1, 2, 3],
+        segments: [...of("a", 1), ...of("c", 2), aSegment(3, { target: sid("gone") })],
+        workers: [...up("a", "b"), aWorker("c", { state: "draining" })],
+      },
+      policy: PATIENT,
+      gives: ["assign 3 to b"],
+    },
+    {
       why: "gives the only idle worker to what ran before, then to what drains, then to what is new",
       observed: {
         active: [1, 2, 3],
