@@ -1,6 +1,6 @@
 import { expect } from "chai";
-import { EngineUnreachableError, SessionLostError } from "../../../src/core/errors.ts";
-import { freeSegment } from "../../../src/core/operations.ts";
+import { EngineUnreachableError, SessionLostError, StoreUnreachableError } from "../../../src/core/errors.ts";
+import { deactivate, freeSegment } from "../../../src/core/operations.ts";
 import type { SegmentRecord, WorkerRecord } from "../../../src/core/records.ts";
 import { createBotReader } from "../../../src/document/read-bot.ts";
 import { stopAll } from "../../../src/worker/stop-all.ts";
@@ -219,6 +219,15 @@ describe("worker: what it owns", () => {
     });
   });
 
+  it("keeps a bot whose deactivation lands long after its owner has given up on it, and the user has thought better of it", async () => {
+    await fleet.start(aDocument("a"));
+    fleet.told.length = 0;
+    await fleet.store.apply(deactivate(bot("a"), segment(placeOf("a")), null));
+    await fleet.clock.advance(12_000);
+    expect(fleet.told).to.deep.equal([]);
+    expect([fleet.engine.running(), fleet.store.get("placements", "a")?.["active"]]).to.deep.equal([["a"], true]);
+  });
+
   describe("leaving", () => {
     let worker: Worker;
     const draining = (): Promise<boolean> => worker.drain(never);
@@ -240,6 +249,30 @@ describe("worker: what it owns", () => {
       }
       expect(session("engine-1").state).to.equal("gone");
     });
+
+    for (const { why, op } of [
+      { why: "that it drains", op: "draining" },
+      { why: "that it has left", op: "gone" },
+    ]) {
+      it(`says it again when its word was lost: ${why}`, async () => {
+        const { worker } = await fleet.start(aDocument("a"));
+        for (let n = 0; n < 4; n++) fleet.engine.failNext("stop"); // so that it takes longer than a renewal
+        const apply = fleet.store.apply.bind(fleet.store);
+        const seen: string[] = [];
+        let left = 1;
+        fleet.store.apply = async (operation) => {
+          if (operation.op === op && left-- > 0) throw new StoreUnreachableError("Cannot be heard");
+          const outcome = await apply(operation);
+          if (operation.collection === "workers") seen.push(session("engine-1").state);
+          return outcome;
+        };
+        const drained = worker.drain(never);
+        await fleet.clock.advance(15_000);
+        expect(await drained).to.equal(true);
+        expect(seen.at(-1)).to.equal("gone");
+        expect(seen).to.include("draining");
+      });
+    }
 
     it("starts nothing once it drains", async () => {
       const { worker } = await fleet.start(aDocument("a"));
