@@ -1,6 +1,7 @@
 import type { BotReading, FoundDocument } from "../core/bot.ts";
 import type { Desired, StopReason } from "../core/containers.ts";
 import { type BotId, type Epoch, keyOf, type SegmentId, type SessionId, type SpecHash } from "../core/ids.ts";
+import { activate } from "../core/operations.ts";
 import type { PlacementRecord } from "../core/records.ts";
 import type { WorkerStore } from "./ports.ts";
 
@@ -105,7 +106,9 @@ export class DesiredBots {
   async refresh(bots: readonly BotId[]): Promise<BotId[]> {
     if (bots.length === 0) return [];
     const placements = new Map((await this.#store.findPlacements(bots)).map((p) => [p._id, p]));
-    const gone = bots.filter((bot) => this.#wants.has(bot) && placements.get(bot)?.active !== true);
+    const inactive = bots.filter((bot) => this.#wants.has(bot) && placements.get(bot)?.active !== true);
+    const gone: BotId[] = [];
+    for (const bot of inactive) if (!(await this.#isMistaken(bot, placements.get(bot)))) gone.push(bot);
     for (const bot of gone) if (!this.#concluding.has(bot)) this.#wants.delete(bot);
     return [...gone, ...(await this.#take([...placements.values()].filter((p) => p.active)))];
   }
@@ -114,6 +117,15 @@ export class DesiredBots {
   async shouldRun(bot: BotId, done: SpecHash | null): Promise<boolean> {
     const reading = this.#read(await this.#store.findBots([bot]));
     return reading?.kind === "valid" && reading.enabled && reading.hash !== done;
+  }
+
+  /** A deactivation of ours that was given up may land long after, when the user has thought better of it. Nobody else
+   *  deactivates a bot of ours, so then the document is right: the placement is made active again, and the bot runs on. */
+  async #isMistaken(bot: BotId, placement: PlacementRecord | undefined): Promise<boolean> {
+    if (placement === undefined || this.#concluding.has(bot) || this.#wants.get(bot)?.desired.want !== "run") return false;
+    if (!(await this.shouldRun(bot, placement.done))) return false;
+    await this.#store.apply(activate(bot));
+    return true;
   }
 
   async #take(placements: readonly PlacementRecord[]): Promise<BotId[]> {

@@ -37,6 +37,7 @@ export class Session {
   readonly inc: number;
   readonly #options: SessionOptions;
   #view: SessionView;
+  #isDraining = false;
 
   private constructor(view: SessionView, options: SessionOptions) {
     this.sid = view.sid;
@@ -98,7 +99,7 @@ export class Session {
   async renew(): Promise<void> {
     const { store, bus, clock } = this.#options;
     const sentAt = clock.mono();
-    this.#view = afterRenewal(this.#view, sentAt, await store.apply(renewSession(this.sid, this.inc, this.#view.hbSeq)));
+    this.#view = afterRenewal(this.#view, sentAt, await store.apply(renewSession(this.sid, this.inc, this.#view.hbSeq, this.#isDraining)));
     if (this.#view.lost === undefined) {
       bus.emit("session:renewed");
       return;
@@ -107,7 +108,9 @@ export class Session {
     throw new SessionLostError(now !== undefined && now.inc > this.inc ? "replaced" : "ended");
   }
 
+  /** Says that this worker is on its way out, or has left. Every later renewal says the first again, should this be lost. */
   async stepDown(to: "draining" | "gone"): Promise<void> {
+    this.#isDraining = true;
     await this.#options.store.apply(stepDown(this.sid, this.inc, to));
   }
 }

@@ -6,7 +6,7 @@ import type { BotId } from "../core/ids.ts";
 import type { ChangeFeed, Hint } from "../core/ledger.ts";
 import { FRESH } from "../core/restart.ts";
 import { Bell } from "../process/bell.ts";
-import { tolerate } from "../process/retry.ts";
+import { retryPassing, tolerate } from "../process/retry.ts";
 import { type Actor, runGroup } from "../process/run-group.ts";
 import { Bots, STRANGER } from "./bots.ts";
 import { DesiredBots, type Want } from "./desired.ts";
@@ -119,7 +119,7 @@ export class Worker {
    *  before the signal aborted; with MongoDB away it ends once all bots are stopped, for nobody can be told.
    *  Call it while `run` runs. */
   async drain(signal: AbortSignal): Promise<boolean> {
-    const { clock, session, engine } = this.#options;
+    const { clock, session, engine, random } = this.#options;
     this.#draining = true;
     this.#segments.drain();
     this.#look.ring();
@@ -130,7 +130,8 @@ export class Worker {
       if (this.#storeIsAway && !(await engine.list()).some((c) => c.sid === session.sid)) return false;
     }
     await this.#reports.flush();
-    await session.stepDown("gone");
+    // Unsaid, the leader would wait for a sign of life that never comes before it gives away what we have left.
+    await retryPassing(() => session.stepDown("gone"), { clock, random, signal });
     return true;
   }
 
