@@ -13,7 +13,6 @@ export type Test =
   | { readonly isNot: Scalar }
   | { readonly in: readonly Scalar[] }
   | { readonly atMost: number }
-  | { readonly atLeast: number }
   | { readonly below: number };
 /** Every field of one alternative must pass. */
 export type Alternative = Readonly<Record<string, Test>>;
@@ -47,14 +46,13 @@ export const continueSession = (sid: SessionId, inc: number): Operation => ({
   add: { inc: 1, hbSeq: 1 },
 });
 
-/** O1: a miss means that this process no longer owns anything. A counter below `hbSeq`, the last one known, is that of a
- *  database that was set back. A worker on its way out says so with every renewal, so that no lost write leaves it for
- *  the leader to give segments to. */
-export const renewSession = (sid: SessionId, inc: number, hbSeq: number, isDraining = false): Operation => ({
+/** O1: a miss means that this process no longer owns anything. A worker on its way out says so with every renewal, so
+ *  that no lost write leaves it for the leader to give segments to. */
+export const renewSession = (sid: SessionId, inc: number, isDraining = false): Operation => ({
   op: "O1",
   collection: "workers",
   id: sid,
-  where: [{ inc: { is: inc }, state: living, hbSeq: { atLeast: hbSeq } }],
+  where: [{ inc: { is: inc }, state: living }],
   ...(isDraining ? { set: { state: "draining" } } : {}),
   add: { hbSeq: 1 },
 });

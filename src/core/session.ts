@@ -21,8 +21,6 @@ type Channel = {
 export type Session = {
   readonly sid: SessionId;
   readonly inc: number;
-  /** The least that the counter in the store can be: below it the store went back in time. */
-  readonly hbSeq: number;
   readonly store: Channel;
   readonly lease: Channel;
   /** `ended`: stop every bot, then exit. `replaced`: a newer process goes on with the session; exit and stop nothing. */
@@ -30,8 +28,8 @@ export type Session = {
 };
 
 /** O0 was won; it was sent at `sentAt` and counts as a renewal. */
-export function openSession(sid: SessionId, inc: number, hbSeq: number, sentAt: MonoMs): Session {
-  return { sid, inc, hbSeq, store: { provenAt: sentAt }, lease: {} };
+export function openSession(sid: SessionId, inc: number, sentAt: MonoMs): Session {
+  return { sid, inc, store: { provenAt: sentAt }, lease: {} };
 }
 
 /** O1 came back. `unknown` is a call without an answer: it may have landed, and nothing may be concluded from it. */
@@ -41,7 +39,7 @@ export function afterRenewal(session: Session, sentAt: MonoMs, outcome: Outcome 
   const { barredAt } = session.lease;
   // The mark was set before this renewal was sent, and yet the session lives: whoever set it has failed to end it.
   const lease = barredAt !== undefined && sentAt > barredAt ? {} : session.lease;
-  return { ...session, hbSeq: session.hbSeq + 1, store: { provenAt: latest(session.store.provenAt, sentAt) }, lease };
+  return { ...session, store: { provenAt: latest(session.store.provenAt, sentAt) }, lease };
 }
 
 /** What a renewal of the worker's own Lease gave. `barred`: it carries the mark, or is gone. */

@@ -1,11 +1,13 @@
-import type { Epoch, SegmentId } from "./ids.ts";
+import type { Epoch, SegmentId, SessionId } from "./ids.ts";
 import type { SegmentRecord } from "./records.ts";
 
 /** A worker's hold on its segments. Immutable.
  *
  *  held -(revoked, draining, or released before)-> leaving -(stop proof, O5)-> gone from here.
- *  held or leaving -(the store names another owner or epoch)-> lost at once, without a proof: somebody has already
- *  proven that nothing of it can run. INVARIANT: a segment that was seen leaving stays leaving, whatever late answers say. */
+ *  held or leaving -(the record tells of a later tenure, or of the end of this one)-> lost at once, without a proof:
+ *  somebody has already proven that nothing of it can run. A record that is older than what is held, or that is missing,
+ *  tells nothing: a primary that was deposed and does not know it may have answered.
+ *  INVARIANT: a segment that was seen leaving stays leaving, whatever late answers say. */
 type Tenure = { readonly epoch: Epoch; readonly state: "held" | "leaving" };
 export type Tenures = ReadonlyMap<SegmentId, Tenure>;
 
@@ -19,21 +21,33 @@ export type Met = {
   readonly lost: readonly SegmentId[];
 };
 
-/** Compares what was held with what the store says is ours. A segment that was released here before and is still
- *  written as ours leaves again: the release may not have landed, and its bots may not start in the meantime. */
-export function meetSegments(before: Tenures, records: readonly SegmentRecord[], released: ReleasedEpochs, draining: boolean): Met {
-  const tenures = new Map<SegmentId, Tenure>();
+/** Compares what was held with records: all that name `sid` as their owner, and those of all that is held. A segment that
+ *  was released here before and is still written as ours leaves again: the release may not have landed, and its bots may
+ *  not start in the meantime. */
+export function meetSegments(
+  before: Tenures,
+  records: readonly SegmentRecord[],
+  { sid, released, isDraining }: { readonly sid: SessionId; readonly released: ReleasedEpochs; readonly isDraining: boolean },
+): Met {
+  const tenures = new Map(before);
   const gained: SegmentId[] = [];
   const leaving: SegmentId[] = [];
-  for (const { _id: segment, epoch, state } of records) {
+  const lost: SegmentId[] = [];
+  for (const { _id: segment, epoch, state, owner } of records) {
     const known = before.get(segment);
+    if (known !== undefined && epoch < known.epoch) continue;
     const same = known?.epoch === epoch ? known : undefined;
+    const isMine = owner === sid;
+    if (known !== undefined && (same === undefined || !isMine)) {
+      lost.push(segment);
+      tenures.delete(segment);
+    }
+    if (!isMine) continue;
     if (same === undefined) gained.push(segment);
-    const leaves = state !== "assigned" || draining || isReleased(released, segment, epoch);
+    const leaves = state !== "assigned" || isDraining || isReleased(released, segment, epoch);
     if (leaves && same?.state !== "leaving") leaving.push(segment);
     tenures.set(segment, { epoch, state: leaves || same?.state === "leaving" ? "leaving" : "held" });
   }
-  const lost = [...before].flatMap(([segment, { epoch }]) => (tenures.get(segment)?.epoch === epoch ? [] : [segment]));
   return { tenures, gained, leaving, lost };
 }
 

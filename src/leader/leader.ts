@@ -4,6 +4,7 @@ import { type Figures, figuresOf, sharedSegments } from "../core/figures.ts";
 import type { BotId, SessionId } from "../core/ids.ts";
 import type { ChangeFeed, Hint } from "../core/ledger.ts";
 import { nextTerm } from "../core/operations.ts";
+import { judgeTerm } from "../core/term.ts";
 import { patienceLeftMs, trackWaiting, type Waiting } from "../core/waiting.ts";
 import { Bell } from "../process/bell.ts";
 import { retryPassing, tolerate } from "../process/retry.ts";
@@ -138,13 +139,19 @@ export class Leader {
     }
   }
 
-  async #assignLoop(term: number, signal: AbortSignal): Promise<void> {
-    const { clock, checkIntervalMs, policy = ALONE } = this.#options;
+  async #assignLoop(elected: number, signal: AbortSignal): Promise<void> {
+    const { clock, bus, checkIntervalMs, policy = ALONE } = this.#options;
+    let term = elected;
     while (!signal.aborted) {
       let steps: AssignmentStep[] = [];
       await this.#tolerate("assignment", async () => {
         if (!this.#merged) return;
         const observed = await this.#observe();
+        const isLater = observed.segments.some((s) => s.term > term);
+        if (isLater && judgeTerm(term, await this.#options.store.leaderTerm(), observed.segments) === "outgrown") {
+          term = await this.#takeTerm(signal);
+          bus.emit("leader:elected", { term });
+        }
         steps = planAssignment(observed, policy);
         await sideBySide(steps, WIDTH, (step) => this.#take(step, term));
         await this.#tell(steps.length === 0 ? observed : await this.#observe());

@@ -25,7 +25,6 @@ function conditionOf(test: Test): Document {
   if ("isNot" in test) return { $ne: test.isNot };
   if ("in" in test) return { $in: [...test.in] };
   if ("atMost" in test) return { $lte: test.atMost };
-  if ("atLeast" in test) return { $gte: test.atLeast };
   if ("below" in test) return { $lt: test.below };
   return assertNever(test);
 }

@@ -141,8 +141,9 @@ export class MongoStore implements LeaderStore, WorkerStore {
     return this.#all<SegmentRecord>("segments", {});
   }
 
-  ownedSegments(sid: SessionId): Promise<readonly SegmentRecord[]> {
-    return this.#all<SegmentRecord>("segments", { owner: sid });
+  ownedSegments(sid: SessionId, held: readonly SegmentId[]): Promise<readonly SegmentRecord[]> {
+    const mine = { owner: sid };
+    return this.#all<SegmentRecord>("segments", held.length === 0 ? mine : { $or: [mine, { _id: { $in: [...held] } }] });
   }
 
   workers(): Promise<readonly WorkerRecord[]> {

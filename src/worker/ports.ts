@@ -8,7 +8,8 @@ import type { FleetRecord, PlacementRecord, RunRecord, SegmentRecord, StatusReco
 export interface WorkerStore extends Ledger {
   workers(): Promise<readonly WorkerRecord[]>;
   fleet(): Promise<FleetRecord | undefined>;
-  ownedSegments(sid: SessionId): Promise<readonly SegmentRecord[]>;
+  /** Segments that `sid` owns, and those named in `held` whoever owns them. */
+  ownedSegments(sid: SessionId, held: readonly SegmentId[]): Promise<readonly SegmentRecord[]>;
   /** Active placements of these segments, in batches of at most 500. */
   activePlacements(segments: readonly SegmentId[], signal: AbortSignal): AsyncIterable<readonly PlacementRecord[]>;
   /** At most two documents for one id: a string and the ObjectId that it spells. */

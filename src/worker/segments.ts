@@ -64,7 +64,7 @@ export class OwnedSegments {
   /** One look at the store and one step towards it. @throws {StoreUnreachableError}, {EngineUnreachableError} */
   async round(signal: AbortSignal): Promise<void> {
     const { store, sid } = this.#options;
-    this.#meet(await store.ownedSegments(sid));
+    this.#meet(await store.ownedSegments(sid, [...this.#tenures.keys()]));
     this.#complete = true;
     await this.#takeOver(signal);
     await this.#releaseLeaving();
@@ -81,7 +81,11 @@ export class OwnedSegments {
   #meet(records: readonly SegmentRecord[]): void {
     const { desired, bus } = this.#options;
     const before = this.#tenures;
-    const { tenures, gained, leaving, lost } = meetSegments(before, records, this.#releasedEpoch, this.#draining);
+    const { tenures, gained, leaving, lost } = meetSegments(before, records, {
+      sid: this.#options.sid,
+      released: this.#releasedEpoch,
+      isDraining: this.#draining,
+    });
     for (const segment of lost) this.#lose(segment, before.get(segment)?.epoch);
     this.#tenures = tenures;
     for (const segment of gained) {

@@ -60,12 +60,12 @@ export class Session {
       const plan = planRegistration(base, await store.workers());
       const sentAt = clock.mono();
       if (plan.kind === "continue") {
-        const { _id: sid, inc, hbSeq } = plan.record;
+        const { _id: sid, inc } = plan.record;
         // A session that our own state directory knows needs no watching: whoever had it held our lock.
         if (last.held?.sid !== sid || last.held.inc !== inc) await refuseLiving(plan.record);
         if ((await store.apply(continueSession(sid, inc))) === "missed") continue; // somebody else moved: look again
         bus.emit("session:opened", { sid, inc: inc + 1, continued: true });
-        return new Session(openSession(sid, inc + 1, hbSeq + 1, sentAt), options);
+        return new Session(openSession(sid, inc + 1, sentAt), options);
       }
       const { sid } = plan;
       const record: WorkerRecord = {
@@ -81,7 +81,7 @@ export class Session {
       };
       if ((await store.insert("workers", record)) === "exists") continue;
       bus.emit("session:opened", { sid, inc: 1, continued: false });
-      return new Session(openSession(sid, 1, 0, sentAt), options);
+      return new Session(openSession(sid, 1, sentAt), options);
     }
 
     async function refuseLiving(seen: WorkerRecord): Promise<void> {
@@ -99,7 +99,7 @@ export class Session {
   async renew(): Promise<void> {
     const { store, bus, clock } = this.#options;
     const sentAt = clock.mono();
-    this.#view = afterRenewal(this.#view, sentAt, await store.apply(renewSession(this.sid, this.inc, this.#view.hbSeq, this.#isDraining)));
+    this.#view = afterRenewal(this.#view, sentAt, await store.apply(renewSession(this.sid, this.inc, this.#isDraining)));
     if (this.#view.lost === undefined) {
       bus.emit("session:renewed");
       return;

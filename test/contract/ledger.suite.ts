@@ -130,7 +130,7 @@ export function ledgerContract(subject: () => Subject): void {
       expect(await store().findStatuses([bot()])).to.deep.equal([]);
       expect(await store().activeSegments()).to.deep.equal([]);
       expect(await store().segments()).to.deep.equal([]);
-      expect(await store().ownedSegments(sid())).to.deep.equal([]);
+      expect(await store().ownedSegments(sid(), [])).to.deep.equal([]);
       expect(await store().workers()).to.deep.equal([]);
       expect(await store().fleet()).to.equal(undefined);
       expect(await store().leaderTerm()).to.equal(undefined);
@@ -154,7 +154,9 @@ export function ledgerContract(subject: () => Subject): void {
       await store().publishFleet({ leader: "two" });
 
       expect(await store().workers()).to.deep.equal([aWorker("a")]);
-      expect(await store().ownedSegments(sid("a"))).to.deep.equal([aSegment(1, { state: "assigned", owner: sid("a") })]);
+      const mine = aSegment(1, { state: "assigned", owner: sid("a") });
+      expect(await store().ownedSegments(sid("a"), [])).to.deep.equal([mine]);
+      expect(await store().ownedSegments(sid("a"), [segment(1)])).to.deep.equal([mine]);
       expect(await store().segments()).to.have.lengthOf(2);
       expect(await store().activeSegments()).to.have.members([1, 2]);
       expect((await store().findPlacements([bot("y"), bot("none")])).map((p) => p._id)).to.deep.equal(["y"]);

@@ -1,7 +1,8 @@
 import type { Container } from "../../src/core/containers.ts";
-import type { BotId, SegmentId } from "../../src/core/ids.ts";
+import type { BotId, Epoch, SegmentId } from "../../src/core/ids.ts";
+import type { Operation } from "../../src/core/operations.ts";
 import type { SegmentRecord, StatusRecord, WorkerRecord } from "../../src/core/records.ts";
-import { isLiving } from "../../src/core/session.ts";
+import { fenceDeadline, isLiving } from "../../src/core/session.ts";
 import type { Pod } from "./pod.ts";
 import type { Applied } from "./stores.ts";
 import type { SimWorker } from "./worker.ts";
@@ -24,6 +25,8 @@ export class Checker {
   readonly #disabled = new Set<BotId>();
   /** Containers that were rightly asked to stop. */
   readonly #told = new Set<string>();
+  readonly #planned = new WeakMap<Operation, Epoch>();
+  readonly #incs = new WeakMap<Operation, number>();
   /** The owner of each (segment, epoch), and the highest epoch that was given up. */
   #owners = new Map<string, string>();
   #givenUp = new Map<SegmentId, number>();
@@ -112,9 +115,9 @@ export class Checker {
     this.#world.coverage.count(`${operation.op} ${outcome}`);
     if (outcome === "missed" || after === undefined) return;
     if (operation.collection === "segments")
-      this.#segmentWritten(before as SegmentRecord | undefined, after as object as SegmentRecord, operation.op);
+      this.#segmentWritten(before as SegmentRecord | undefined, after as object as SegmentRecord, operation);
     else if (operation.collection === "workers")
-      this.#workerWritten(before as WorkerRecord | undefined, after as object as WorkerRecord, operation.op);
+      this.#workerWritten(before as WorkerRecord | undefined, after as object as WorkerRecord, operation);
     else if (operation.collection === "status") {
       const past = (before as StatusRecord | undefined)?.epoch ?? 0;
       const now = (after as object as StatusRecord).epoch;
@@ -122,7 +125,29 @@ export class Checker {
     }
   }
 
-  #segmentWritten(before: SegmentRecord | undefined, after: SegmentRecord, op: string): void {
+  /** I12: what others may conclude from a write is true when it lands. */
+  #concluded(op: string, segment: SegmentId): void {
+    for (const [bot, running] of this.#running)
+      for (const [id, pod] of running)
+        if (pod.containers.get(bot)?.segment === segment)
+          throw new Violation("I12", `${op} frees segment ${segment} while ${bot} runs at ${pod.uid} (${id})`);
+  }
+
+  #endedEarly({ _id: sid }: WorkerRecord): void {
+    const { workers, timings } = this.#world;
+    const worker = workers.find((w) => w.session?.sid === sid && w.phase === "up" && !w.pod.isLost);
+    const deadline = worker?.session === undefined ? undefined : fenceDeadline(worker.session, timings);
+    if (worker !== undefined && deadline !== undefined && worker.pod.mono() < deadline)
+      throw new Violation("I12", `session ${sid} is ended ${Math.round(deadline - worker.pod.mono())} ms before its fence strikes`);
+  }
+
+  /** What its planner saw: a tenure that nobody meant to end is not ended. */
+  planned(operation: Operation, epoch: Epoch): void {
+    this.#planned.set(operation, epoch);
+  }
+
+  #segmentWritten(before: SegmentRecord | undefined, after: SegmentRecord, operation: Operation): void {
+    const { op } = operation;
     const { _id, epoch, owner, state, term } = after;
     if (before !== undefined && epoch < before.epoch)
       throw new Violation("I2", `segment ${_id} goes back from epoch ${before.epoch} to ${epoch}`);
@@ -136,12 +161,25 @@ export class Checker {
       this.#owners.set(key, owner);
     }
     if (state === "revoking" && owner === null) throw new Violation("I8", `segment ${_id} is revoked from nobody: who should release it?`);
+    if (op === "O4" && before !== undefined && this.#planned.get(operation) !== undefined && this.#planned.get(operation) !== before.epoch)
+      throw new Violation("I9", `segment ${_id} is revoked in epoch ${before.epoch}, which nobody planned`);
+    if (state === "free") this.#concluded(op, _id);
     if (state === "free") this.#givenUp.set(_id, Math.max(this.#givenUp.get(_id) ?? 0, epoch));
   }
 
-  #workerWritten(before: WorkerRecord | undefined, after: WorkerRecord, op: string): void {
+  #workerWritten(before: WorkerRecord | undefined, after: WorkerRecord, operation: Operation): void {
+    const { op } = operation;
+    const inc = this.#incs.get(operation);
+    if (inc !== undefined && after.inc !== inc)
+      throw new Violation("I13", `${op} of process ${inc} lands on process ${after.inc} of session ${after._id}`);
+    if (op === "O3" && before?.state !== "dead") this.#endedEarly(after);
     if (before !== undefined && !isLiving(before.state) && (op === "O0" || before.state !== after.state))
       throw new Violation("I4", `${op} changes session ${after._id} from ${before.state} to ${after.state}`);
+  }
+
+  /** I13: a number names one process of a session, and only the newest of them renews it. */
+  sent(operation: Operation, inc: number): void {
+    this.#incs.set(operation, inc);
   }
 
   elected(worker: SimWorker, term: number): void {

@@ -88,6 +88,13 @@ export const faults = {
     },
     boundMs: 0,
   },
+  "reads out of date": {
+    begin: (world) => {
+      world.staleMs = 4_000;
+      return { forMs: world.chance.between(3_000, 30_000), over: () => (world.staleMs = 0) };
+    },
+    boundMs: 0,
+  },
   "API server down": { begin: down("kube", 5_000, 40_000), boundMs: 0 },
   "leader killed": {
     begin: (world, other) => {
@@ -207,12 +214,11 @@ export const faults = {
   },
   "runtime.* dropped": {
     begin: (world) => {
-      const placements = world.mongo.placements();
       world.mongo.drop();
       world.checker.forgetStores();
       // The leader's admission places the bots again, each in the segment that its name gives.
       world.scheduler.after(world.chance.between(0, 5_000), () => {
-        for (const placement of placements) world.mongo.insert("placements", { ...placement });
+        world.placeBots();
       });
       return { forMs: 10_000 };
     },

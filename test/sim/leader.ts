@@ -3,6 +3,7 @@ import { type Ending, afterRevoking, type Leases, observeSessions, planEndings, 
 import { activate, nextTerm, revokeSegment, settleFleet } from "../../src/core/operations.ts";
 import type { FleetRecord, WorkerRecord } from "../../src/core/records.ts";
 import { isSettled, observeLife, planBarring, type Settling } from "../../src/core/settling.ts";
+import { judgeTerm } from "../../src/core/term.ts";
 import type { SimWorker } from "./worker.ts";
 
 type Seen = { readonly workers: readonly WorkerRecord[]; readonly fleet: FleetRecord | undefined; readonly term: number | undefined };
@@ -123,8 +124,8 @@ export class SimLeader {
     this.#failures = 0;
     this.#watches = observeSessions(this.#watches, workers, this.#leases, now);
     if (fleet !== undefined) this.#settling = observeLife(this.#settling, fleet, this.#leases, now);
-    // Somebody leads with a later term: every write of ours would be refused.
-    if (this.#term !== undefined && term !== this.#term) this.resign();
+    // Somebody leads with a later term: every write of ours is refused. Not every look shows it, for reads may be old.
+    if (this.#term !== undefined && judgeTerm(this.#term, term, []) === "lost" && worker.world.chance.is(0.25)) this.resign();
     if (this.#term === undefined || this.#settling === undefined || worker.isDraining) return;
     // In a life of the database that is not ours we own nothing, and judge nobody.
     if (this.#settling.incarnation !== worker.incarnation) return;
@@ -174,11 +175,12 @@ export class SimLeader {
       "mongo",
       () => ({
         workers: mongo.workers().filter((w) => w.fleet === worker.fleet),
-        segments: mongo.segments(),
+        segments: mongo.segmentsAsOf(worker.world.readsAt()),
         active: mongo.placements().flatMap((p) => (p.active ? [p.segment] : [])),
       }),
       (seen) => {
         if (seen === undefined || this.#term === undefined) return;
+        if (judgeTerm(this.#term, this.#term, seen.segments) !== "holds") return this.resign();
         const steps = planAssignment({ ...seen, active: [...new Set(seen.active)] });
         let open = steps.length;
         let won = 0;
@@ -204,7 +206,9 @@ export class SimLeader {
         "write",
       );
     }
-    return worker.apply(operationOf(step, term), (outcome) => {
+    const operation = operationOf(step, term);
+    worker.world.checker.planned(operation, step.epoch);
+    return worker.apply(operation, (outcome) => {
       if (outcome === "won") worker.world.say(worker.pod, `${step.kind}s segment ${step.segment}`);
       taken(outcome === "won");
     });
@@ -226,7 +230,11 @@ export class SimLeader {
         if (seen === undefined || seen.segments.length === 0 || seen.workers.length < 2) return;
         const { _id, owner, epoch } = chance.pick(seen.segments);
         const target = chance.pick(seen.workers.filter((w) => w._id !== owner));
-        if (owner !== null) worker.apply(revokeSegment(_id, owner, epoch, target._id, term), () => {});
+        if (owner !== null) {
+          const operation = revokeSegment(_id, owner, epoch, target._id, term);
+          worker.world.checker.planned(operation, epoch);
+          worker.apply(operation, () => {});
+        }
       },
     );
   }

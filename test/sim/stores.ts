@@ -4,6 +4,9 @@ import type { Collection, Operation, Outcome, RecordId } from "../../src/core/op
 import type { FleetRecord, PlacementRecord, SegmentRecord, WorkerRecord } from "../../src/core/records.ts";
 import { applyTo, type Doc } from "../support/apply-operation.ts";
 
+/** Changes of segments that are remembered for reads that are out of date. */
+const PAST = 40;
+
 export type Applied = {
   readonly operation: Operation;
   readonly outcome: Outcome;
@@ -14,9 +17,13 @@ export type Applied = {
 /** MongoDB as one majority-acknowledged document store: what is applied is applied for good. */
 export class SimMongo {
   readonly #records = new Map<string, Doc>();
+  readonly #clock: () => number;
+  /** The segments after each of their last changes. */
+  readonly #past: { readonly at: number; readonly segments: SegmentRecord[] }[] = [];
   readonly #onApplied: (applied: Applied) => void;
 
-  constructor(onApplied: (applied: Applied) => void) {
+  constructor(clock: () => number, onApplied: (applied: Applied) => void) {
+    this.#clock = clock;
     this.#onApplied = onApplied;
   }
 
@@ -28,6 +35,7 @@ export class SimMongo {
       if (document === undefined) this.#records.delete(key);
       else this.#records.set(key, document);
     }
+    if (operation.collection === "segments") this.#keepSegments();
     this.#onApplied({ operation, outcome, before, after: document });
     return outcome;
   }
@@ -36,6 +44,7 @@ export class SimMongo {
     const key = keyOf(collection, record._id);
     if (this.#records.has(key)) return "exists";
     this.#records.set(key, record);
+    if (collection === "segments") this.#keepSegments();
     return "inserted";
   }
 
@@ -53,6 +62,17 @@ export class SimMongo {
 
   workers = (): WorkerRecord[] => this.all("workers");
   segments = (): SegmentRecord[] => this.all("segments");
+  /** As a primary that was deposed and does not know it answers: what stood there a moment ago. */
+  segmentsAsOf(at: number): SegmentRecord[] {
+    if (at >= this.#clock()) return this.segments();
+    return this.#past.findLast((past) => past.at <= at)?.segments ?? this.#past[0]?.segments ?? [];
+  }
+
+  #keepSegments(): void {
+    this.#past.push({ at: this.#clock(), segments: this.segments() });
+    if (this.#past.length > PAST) this.#past.shift();
+  }
+
   placements = (): PlacementRecord[] => this.all("placements");
   fleet = (): FleetRecord | undefined => this.get("control", "fleet");
   term = (): number | undefined => this.get<{ term: number }>("control", "leader")?.term;
@@ -60,6 +80,7 @@ export class SimMongo {
   /** Somebody drops `runtime.*`. */
   drop(): void {
     this.#records.clear();
+    this.#past.length = 0;
   }
 }
 

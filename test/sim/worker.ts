@@ -205,10 +205,12 @@ export class SimWorker {
     const plan = planRegistration(this.pod.uid, workers);
     const sentAt = this.pod.mono();
     if (plan.kind === "continue") {
-      const { _id: sid, inc, hbSeq } = plan.record;
-      this.apply(continueSession(sid, inc), (outcome) => {
+      const { _id: sid, inc } = plan.record;
+      const operation = continueSession(sid, inc);
+      this.world.checker.sent(operation, inc + 1);
+      this.apply(operation, (outcome) => {
         if (outcome !== "won") return this.#retry(() => this.#claim());
-        this.#announced(openSession(sid, inc + 1, hbSeq + 1, sentAt));
+        this.#announced(openSession(sid, inc + 1, sentAt));
       });
       return;
     }
@@ -237,7 +239,7 @@ export class SimWorker {
           this.world.coverage.count(`O0 open ${reply ?? "unknown"}`);
           // After a lost reply the record stands, and the next look goes on with it.
           if (reply !== "inserted") return this.#retry(() => this.#claim());
-          this.#announced(openSession(_id, 1, 0, sentAt));
+          this.#announced(openSession(_id, 1, sentAt));
         },
         "write",
       );
@@ -283,7 +285,9 @@ export class SimWorker {
     const sentAt = this.pod.mono();
     if (!this.#renewing) {
       this.#renewing = true;
-      this.apply(renewSession(session.sid, session.inc, session.hbSeq, this.isDraining), (outcome) => {
+      const operation = renewSession(session.sid, session.inc, this.isDraining);
+      this.world.checker.sent(operation, session.inc);
+      this.apply(operation, (outcome) => {
         this.#renewing = false;
         if (this.session === undefined) return;
         this.session = afterRenewal(this.session, sentAt, outcome ?? "unknown");
@@ -396,7 +400,7 @@ export class SimWorker {
     const { mongo } = this.world;
     if (session === undefined || this.phase !== "up") return;
     const look = () => ({
-      segments: mongo.segments().filter((s) => s.owner === session.sid),
+      segments: mongo.segmentsAsOf(this.world.readsAt()).filter((s) => s.owner === session.sid || this.tenures.has(s._id)),
       placements: mongo.placements(),
       life: mongo.fleet()?.incarnation,
     });
@@ -410,8 +414,12 @@ export class SimWorker {
   }
 
   #meet(records: readonly SegmentRecord[], placements: readonly PlacementRecord[]): void {
-    if (this.phase !== "up") return;
-    const { tenures, gained, leaving, lost } = meetSegments(this.tenures, records, this.#released, this.isDraining);
+    if (this.phase !== "up" || this.session === undefined) return;
+    const { tenures, gained, leaving, lost } = meetSegments(this.tenures, records, {
+      sid: this.session.sid,
+      released: this.#released,
+      isDraining: this.isDraining,
+    });
     this.tenures = tenures;
     const changed = new Set([...gained, ...leaving, ...lost]);
     const before = this.#placements;

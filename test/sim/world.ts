@@ -31,6 +31,8 @@ export class World {
   readonly workers: SimWorker[] = [];
   readonly dockerTrouble = { slowMs: 0, replyLossRate: 0 };
   slowStops = false;
+  /** How old what is read of segments may be, in ms. */
+  staleMs = 0;
   /** The wall clock's error, in ms: nothing but the first epoch of a segment reads it. */
   wallErrorMs = 0;
   readonly lines: Line[] | undefined;
@@ -42,11 +44,19 @@ export class World {
     this.lines = options.isTold === true ? [] : undefined;
     this.network = new Network(this.scheduler, this.chance);
     this.checker = new Checker(this);
-    this.mongo = new SimMongo((applied) => this.checker.applied(applied));
+    this.mongo = new SimMongo(
+      () => this.scheduler.now,
+      (applied) => this.checker.applied(applied),
+    );
     this.kube = new SimLeases((write, reply) => this.coverage.count(`lease ${write.op} ${reply}`));
     this.bots = Array.from({ length: BOTS }, (_, i) => ({ bot: bot(`bot-${i}`), segment: segment(i % SEGMENTS) }));
-    for (const { bot: _id, segment } of this.bots) this.mongo.insert("placements", { _id, segment, active: true, done: null });
+    this.placeBots();
     for (let i = 0; i < PODS; i++) this.addPod("ours");
+  }
+
+  /** What the leader's admission writes of bots that it sees for the first time. */
+  placeBots(): void {
+    for (const { bot: _id, segment } of this.bots) this.mongo.insert("placements", { _id, segment, active: true, done: null });
   }
 
   addPod(fleet: string, afterMs = 0): SimWorker {
@@ -61,6 +71,11 @@ export class World {
   /** Workers of our own fleet whose pods are still there. */
   living(): SimWorker[] {
     return this.workers.filter((w) => !w.pod.isLost && w.fleet === "ours");
+  }
+
+  /** The moment whose segments a read shows. */
+  readsAt(): number {
+    return this.staleMs > 0 ? this.scheduler.now - this.chance.between(0, this.staleMs) : this.scheduler.now;
   }
 
   wallSeconds(): number {

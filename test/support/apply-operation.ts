@@ -28,7 +28,6 @@ function pass(test: Test, field: unknown): boolean {
   if ("isNot" in test) return value !== test.isNot;
   if ("in" in test) return test.in.some((one) => one === value);
   if ("atMost" in test) return typeof value === "number" && value <= test.atMost;
-  if ("atLeast" in test) return typeof value === "number" && value >= test.atLeast;
   return typeof value === "number" && value < test.below;
 }
 

@@ -22,7 +22,6 @@ const arbTest: fc.Arbitrary<Test> = fc.oneof(
   arbScalar.map((isNot) => ({ isNot })),
   fc.array(arbScalar, { minLength: 2, maxLength: 3 }).map((all) => ({ in: all })),
   arbNumber.map((atMost) => ({ atMost })),
-  arbNumber.map((atLeast) => ({ atLeast })),
   arbNumber.map((below) => ({ below })),
 );
 

@@ -165,8 +165,8 @@ export class ModelStore implements LeaderStore, WorkerStore, ChangeFeed {
     return this.#answer("segments", () => this.#all<SegmentRecord>("segments"));
   }
 
-  ownedSegments(sid: SessionId): Promise<readonly SegmentRecord[]> {
-    return this.#answer("ownedSegments", () => this.#all<SegmentRecord>("segments").filter((s) => s.owner === sid));
+  ownedSegments(sid: SessionId, held: readonly SegmentId[]): Promise<readonly SegmentRecord[]> {
+    return this.#answer("ownedSegments", () => this.#all<SegmentRecord>("segments").filter((s) => s.owner === sid || held.includes(s._id)));
   }
 
   workers(): Promise<readonly WorkerRecord[]> {

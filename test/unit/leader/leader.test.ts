@@ -164,6 +164,7 @@ describe("leader/leader Leader", () => {
     fleet.store.put("workers", aWorker("w"));
     fleet.startLeader();
     await fleet.clock.advance(1_000);
+    fleet.store.put("control", { _id: "leader", term: 9 });
     fleet.store.put("segments", aSegment(a, { term: 9 }));
     fleet.store.putBot(aDocument("a"));
     await fleet.clock.advance(1_000);
@@ -180,6 +181,15 @@ describe("leader/leader Leader", () => {
       }
       expect(told).to.deep.equal([1, 2, 3].flatMap((term) => [`elected ${term}`, `resigned ${term}`]));
       expect(await fleet.store.leaderTerm()).to.equal(3);
+    });
+
+    it("rise above what a record tells of, else every write would miss: a create can land after all else was dropped", async () => {
+      fleet.store.putBot(aDocument("a"));
+      fleet.store.put("workers", aWorker("w1"));
+      fleet.store.put("segments", aSegment(placeOf("a"), { term: 3 }));
+      fleet.startLeader("one");
+      await fleet.clock.advance(5_000);
+      expect(fleet.store.get("segments", placeOf("a"))).to.include({ state: "assigned", owner: "w1", term: 3 });
     });
 
     it("are different for leaders that begin at once", async () => {
