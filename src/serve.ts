@@ -4,7 +4,7 @@ import type { ParsedConfig } from "./config.ts";
 import { ConfigurationError, SessionLostError } from "./core/errors.ts";
 import type { Clock } from "./core/clock.ts";
 import { createEngine } from "./docker/engine.ts";
-import type { ImageEvents } from "./docker/image-events.ts";
+import type { EngineEvents } from "./docker/engine-events.ts";
 import { pickReading } from "./document/pick-reading.ts";
 import { createBotReader } from "./document/read-bot.ts";
 import { createApp, listen, type Listening } from "./http/app.ts";
@@ -21,7 +21,7 @@ import { lockStateDir, openStateDir, ReleasedFile } from "./process/state-dir.ts
 import { readVersion } from "./process/version.ts";
 import { createLog, type Log } from "./telemetry/log.ts";
 import { Metrics } from "./telemetry/metrics.ts";
-import { Outages, tellImages, tellLeader, tellWorker } from "./telemetry/subscribe.ts";
+import { Outages, tellEngine, tellLeader, tellWorker } from "./telemetry/subscribe.ts";
 import type { WorkerEvents } from "./worker/events.ts";
 import { claimFleet, confirmClaim } from "./worker/fleet.ts";
 import { Session } from "./worker/session.ts";
@@ -67,7 +67,7 @@ class Runtime {
   readonly #metrics: Metrics;
   readonly #workerBus = new EventEmitter<WorkerEvents>();
   readonly #leaderBus = new EventEmitter<LeaderEvents>();
-  readonly #imageBus = new EventEmitter<ImageEvents>();
+  readonly #engineBus = new EventEmitter<EngineEvents>();
   #worker: Worker | undefined;
   #leader: Leader | undefined;
   /** Ready once this process has its session, has read its segments and reached the engine; then until it drains. */
@@ -83,7 +83,7 @@ class Runtime {
     const outages = new Outages(log, this.#metrics);
     tellWorker(this.#workerBus, log, this.#metrics, outages);
     tellLeader(this.#leaderBus, log, this.#metrics, outages);
-    tellImages(this.#imageBus, log);
+    tellEngine(this.#engineBus, log, this.#metrics);
   }
 
   async run(lockLost: AbortSignal): Promise<number> {
@@ -105,7 +105,7 @@ class Runtime {
       registryAuthFile: config.registryAuthFile,
       clock: this.#clock,
       random: this.#random,
-      imageBus: this.#imageBus,
+      bus: this.#engineBus,
     });
     this.#closers.push(() => engine.close());
     const mongo = await this.#patiently("mongodb", stop, () =>

@@ -7,8 +7,8 @@ import type { Engine } from "../worker/ports.ts";
 import { DockerClient } from "./client.ts";
 import { ConfigFiles } from "./config-files.ts";
 import { createBody } from "./create-body.ts";
-import { watchEvents } from "./events.ts";
-import type { ImageBus } from "./image-events.ts";
+import type { EngineBus } from "./engine-events.ts";
+import { EventWatch } from "./event-watch.ts";
 import { ImageGarbage } from "./image-garbage.ts";
 import { Images } from "./images.ts";
 import { MANAGED_FILTER } from "./labels.ts";
@@ -41,8 +41,8 @@ export type EngineOptions = {
   readonly network?: string;
   /** A docker config.json with credentials of registries. */
   readonly registryAuthFile?: string | undefined;
-  /** Hears of images. @default nobody does */
-  readonly imageBus?: ImageBus;
+  /** Hears of images and of the event stream. @default nobody does */
+  readonly bus?: EngineBus;
 };
 
 /** The Docker Engine behind the port. `close` breaks off what is under way; nothing is asked before the first call.
@@ -54,7 +54,7 @@ export function createEngine({
   random,
   network = "botrunner",
   registryAuthFile,
-  imageBus: bus = new EventEmitter(),
+  bus = new EventEmitter(),
 }: EngineOptions): Engine & { close(): void } {
   const auth =
     registryAuthFile === undefined
@@ -75,6 +75,7 @@ export function createEngine({
   };
   const bridge = new BotNetwork(client, network);
   const configs = new ConfigFiles(stateDir);
+  const watches = new Set<EventWatch>();
 
   return {
     close: () => client.close(),
@@ -93,6 +94,7 @@ export function createEngine({
 
     async list() {
       const query = { all: 1, filters: { label: MANAGED_FILTER } };
+      const held = [...watches].map((watch) => watch.listing());
       const rows = await client.call<ContainerInfo[]>({
         what: "list containers",
         method: "GET",
@@ -100,7 +102,9 @@ export function createEngine({
         query,
         limitMs: BUSY_LIMIT_MS,
       });
-      return rows.flatMap((row) => readListed(row) ?? []);
+      const containers = rows.flatMap((row) => readListed(row) ?? []);
+      for (const against of held) against(containers);
+      return containers;
     },
 
     async inspect(bot) {
@@ -167,7 +171,11 @@ export function createEngine({
       );
     },
 
-    watch: (onHint, signal) => watchEvents(client, onHint, { clock, random, signal }),
+    async watch(onHint, signal) {
+      const watch = new EventWatch({ client, clock, random, bus });
+      watches.add(watch);
+      await watch.run(onHint, signal).finally(() => watches.delete(watch));
+    },
   };
 }
 

@@ -3,7 +3,7 @@ import { EngineRefusedError } from "../core/errors.ts";
 import { keyOfImage, planGarbage, type PulledImage } from "../core/garbage.ts";
 import { canonicalImage } from "../core/pulls.ts";
 import type { DockerClient } from "./client.ts";
-import type { ImageBus } from "./image-events.ts";
+import type { EngineBus } from "./engine-events.ts";
 import { imagePath, lookAtImage } from "./look-at-image.ts";
 import type { PulledImages } from "./pulled-images.ts";
 
@@ -11,7 +11,7 @@ type Options = {
   readonly client: DockerClient;
   readonly clock: Clock;
   readonly pulled: PulledImages;
-  readonly bus: ImageBus;
+  readonly bus: EngineBus;
   /** Whether a start or a pull is under way: then nothing is removed. */
   readonly isBusy: () => boolean;
 };

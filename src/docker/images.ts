@@ -4,7 +4,7 @@ import { ImageUnavailableError } from "../core/errors.ts";
 import { judgePull, type Pause, pauseAfter, pausedUntil, type PullRefusal, registryOf } from "../core/pulls.ts";
 import type { DockerClient } from "./client.ts";
 import type { ImageGarbage } from "./image-garbage.ts";
-import type { ImageBus } from "./image-events.ts";
+import type { EngineBus } from "./engine-events.ts";
 import { lookAtImage } from "./look-at-image.ts";
 import { pullImage } from "./pull-image.ts";
 import type { PulledImages } from "./pulled-images.ts";
@@ -20,7 +20,7 @@ type Options = {
   readonly auth: RegistryAuth | undefined;
   readonly pulled: PulledImages;
   readonly garbage: ImageGarbage;
-  readonly bus: ImageBus;
+  readonly bus: EngineBus;
 };
 /** A pause and whose words began it. */
 type Told = { readonly pause: Pause; readonly said: string };

@@ -45,6 +45,11 @@ export class Metrics {
     help: "Looks at a bot that ended in a fault and were repeated.",
     registers: this.#registers,
   });
+  readonly silentStreams = new Counter({
+    name: "botrunner_engine_silent_streams_total",
+    help: "Event streams of the Docker Engine that had fallen silent and were opened anew.",
+    registers: this.#registers,
+  });
   readonly storeUp = new Gauge({
     name: "botrunner_store_up",
     help: "Whether the last call to a store succeeded.",

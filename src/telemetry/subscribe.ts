@@ -1,5 +1,5 @@
 import { EngineUnreachableError, StoreUnreachableError } from "../core/errors.ts";
-import type { ImageBus } from "../docker/image-events.ts";
+import type { EngineBus } from "../docker/engine-events.ts";
 import type { LeaderBus } from "../leader/events.ts";
 import type { WorkerBus } from "../worker/events.ts";
 import type { Log } from "./log.ts";
@@ -91,7 +91,12 @@ export function tellLeader(bus: LeaderBus, log: Log, metrics: Metrics, outages: 
   bus.on("round:failed", ({ loop, error }) => outages.seen(error, loop));
 }
 
-export function tellImages(bus: ImageBus, log: Log): void {
+export function tellEngine(bus: EngineBus, log: Log, metrics: Metrics): void {
+  bus.on("events:silent", ({ missing, times }) => {
+    metrics.silentStreams.inc();
+    // Behind a proxy that lets nothing through this goes on for ever, and is said once.
+    if (times === 1) log.warn("Opened the Engine's event stream anew: it had fallen silent", { missing });
+  });
   bus.on("image:pulled", ({ image, id, tookMs }) => log.info("Pulled image", { image, id, tookMs: Math.round(tookMs) }));
   bus.on("image:stale", ({ image, error }) => log.warn("Used the image that is here: the registry gave none", { image, reason: error }));
   bus.on("image:removed", ({ image, id }) => log.info("Removed image that nobody uses", { image, id }));

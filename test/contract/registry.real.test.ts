@@ -7,7 +7,7 @@ import Docker from "dockerode";
 import { IMAGE_GRACE_MS } from "../../src/core/garbage.ts";
 import type { ImageUnavailableError } from "../../src/core/errors.ts";
 import { createEngine } from "../../src/docker/engine.ts";
-import type { ImageEvents } from "../../src/docker/image-events.ts";
+import type { EngineEvents } from "../../src/docker/engine-events.ts";
 import { bot } from "../support/builders.ts";
 import { MovableClock } from "../support/movable-clock.ts";
 import { startRegistry, type TestRegistry } from "../support/registry.ts";
@@ -51,9 +51,9 @@ const isPrivate = dockerHost !== undefined && process.env["DOCKER_IS_PRIVATE"] =
   const isOurs = (name: string): boolean => name.startsWith(registry.host);
   const fresh = (): string => `${registry.host}/team/bot-${++made}:1`;
   function open(registryAuthFile?: string) {
-    const imageBus = new EventEmitter<ImageEvents>();
-    for (const name of ["image:pulled", "image:stale", "image:removed"] as const) imageBus.on(name, () => told.push(name));
-    return createEngine({ dockerHost, stateDir, clock, random: () => 0, imageBus, registryAuthFile });
+    const bus = new EventEmitter<EngineEvents>();
+    for (const name of ["image:pulled", "image:stale", "image:removed"] as const) bus.on(name, () => told.push(name));
+    return createEngine({ dockerHost, stateDir, clock, random: () => 0, bus, registryAuthFile });
   }
   const fault = (image: string, policy: "always" | "if-not-present" = "if-not-present") =>
     engine.ensureImage(image, policy, signal).then(

@@ -206,26 +206,6 @@ describe("ensureImage against a registry that fails", () => {
   });
 });
 
-describe("watch against a stream that ends", () => {
-  it("connects again from the last event's time, and says that some may be missed", async () => {
-    const urls: string[] = [];
-    const over = new AbortController();
-    const hints: (string | undefined)[] = [];
-    const event = '{"Action":"die","Actor":{"Attributes":{"botrunner.bot":"x"}},"timeNano":1700000000123456789}\n';
-    const replies: Record<string, Script> = {
-      "/events": (q, r) => {
-        urls.push(decodeURIComponent(q.url ?? ""));
-        if (urls.length === 3) over.abort();
-        r.end(event);
-      },
-    };
-    await faultOf(replies, (e) => e.watch((hint) => hints.push(hint), over.signal));
-    expect(hints).to.deep.equal([undefined, "x", undefined, "x"]);
-    expect(urls[0]).to.contain('"label":["botrunner.managed=1"]').and.not.contain("since");
-    expect(urls[1]).to.contain("since=1700000000.123456789");
-  });
-});
-
 const frame = (text: string, kind = 1) => {
   const payload = Buffer.from(text);
   const header = Buffer.alloc(8);

@@ -5,7 +5,7 @@ import { expect } from "chai";
 import { IMAGE_GRACE_MS } from "../../../src/core/garbage.ts";
 import type { ImageUnavailableError } from "../../../src/core/errors.ts";
 import { createEngine } from "../../../src/docker/engine.ts";
-import type { ImageEvents } from "../../../src/docker/image-events.ts";
+import type { EngineEvents } from "../../../src/docker/engine-events.ts";
 import { MovableClock } from "../../support/movable-clock.ts";
 import { json, type Script, scriptedDaemon } from "./scripted-daemon.ts";
 
@@ -71,7 +71,7 @@ async function imageDaemon(options: { readonly authFile?: string } = {}) {
   );
   const daemon = await scriptedDaemon(replies);
   const clock = new MovableClock();
-  const bus = new EventEmitter<ImageEvents>();
+  const bus = new EventEmitter<EngineEvents>();
   const told: string[] = [];
   for (const name of ["image:pulled", "image:stale", "image:removed", "image:kept", "image:unrecorded"] as const)
     bus.on(name, ({ image }: { image: string }) => told.push(`${name} ${image}`));
@@ -84,7 +84,7 @@ async function imageDaemon(options: { readonly authFile?: string } = {}) {
       stateDir: daemon.stateDir,
       clock,
       random: () => 0,
-      imageBus: bus,
+      bus,
       ...(options.authFile !== undefined && { registryAuthFile: authFile }),
     });
   let engine: ReturnType<typeof open>;

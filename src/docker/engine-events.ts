@@ -1,7 +1,9 @@
 import type { EventEmitter } from "node:events";
 
-/** What an engine tells about its images. Past tense: logs and tests listen, nobody decides by them. */
-export type ImageEvents = {
+/** What an engine tells about itself and its images. Past tense: logs and tests listen, nobody decides by them. */
+export type EngineEvents = {
+  /** A list showed what the event stream had not brought; it is opened anew. `times`: in a row, without an event between. */
+  "events:silent": [{ missing: number; times: number }];
   /** A pull brought an image that was not here. */
   "image:pulled": [{ image: string; id: string; tookMs: number }];
   /** `imagePullPolicy: always`, and the registry gave nothing: the image that was here already is used. */
@@ -16,4 +18,4 @@ export type ImageEvents = {
   "credentials:refused": [{ error: unknown }];
 };
 
-export type ImageBus = EventEmitter<ImageEvents>;
+export type EngineBus = EventEmitter<EngineEvents>;
