@@ -157,7 +157,12 @@ function backoffText(bot: string, { attempt, nextStart, lastExit, message }: Sta
     return `nothing: it cannot be started while its document stays as it is (runtime bots restart ${bot} tries again)`;
   // Our own faults begin with "Cannot"; the rest is what the Engine says of a run that did begin.
   const kind = lastExit === null || message.startsWith("Cannot ") ? "failed start" : "crash";
-  const cause = attempt === 0 ? "no image yet" : `${kind} ${attempt} in a row, back-off`;
+  const cause =
+    attempt === 0
+      ? message.includes("holds the name")
+        ? "its name is not free"
+        : "no image yet"
+      : `${kind} ${attempt} in a row, back-off`;
   const leftMs = nextStart.getTime() - now.getTime();
   // The owner reports when it acts, not when it means to: a moment in the past is its next act.
   return leftMs <= 0

@@ -1,6 +1,6 @@
 import type { BotSpec } from "./bot.ts";
 import type { Exit } from "./bot.ts";
-import type { MonoMs } from "./clock.ts";
+import { after, type MonoMs } from "./clock.ts";
 import type { BotId, ContainerId, Epoch, SegmentId, SessionId, SpecHash } from "./ids.ts";
 import type { BotMemory } from "./restart.ts";
 
@@ -54,8 +54,11 @@ export type ContainerStep =
   /** For a changed document, which brings a visit of its own. */
   | { readonly kind: "wait"; readonly until?: undefined; readonly why: "no-image" };
 
-/** How long to leave a name alone that the Engine is still clearing, and one that a stranger holds. */
+/** How long to leave a name alone that the Engine is still clearing, at first and when that takes long, and one that a
+ *  stranger holds. Source: docker.md rule 6. */
 const REMOVING_POLL_MS = 100;
+const REMOVING_PATIENCE_MS = 10_000;
+const REMOVING_SLOW_POLL_MS = 5_000;
 const NAME_TAKEN_POLL_MS = 30_000;
 
 /** Decides the next act on one bot. Level-based: it looks only at what is, so it may be asked again at any time.
@@ -63,11 +66,11 @@ const NAME_TAKEN_POLL_MS = 30_000;
 export function planBot(desired: Desired, actual: Actual, memory: BotMemory, now: MonoMs): ContainerStep | undefined {
   if (actual.kind === "none") return desired.want === "run" ? planStart(desired.hash, memory, now) : undefined;
   if (actual.kind === "foreign")
-    return desired.want === "run" ? { kind: "wait", until: (now + NAME_TAKEN_POLL_MS) as MonoMs, why: "name-taken" } : undefined;
+    return desired.want === "run" ? { kind: "wait", until: after(now, NAME_TAKEN_POLL_MS), why: "name-taken" } : undefined;
   const { container } = actual;
   switch (container.state) {
     case "removing":
-      return { kind: "wait", until: (now + REMOVING_POLL_MS) as MonoMs, why: "removing" };
+      return { kind: "wait", until: after(now, removingPollMs(memory, now)), why: "removing" };
     case "created":
       // A crash between create and start, or a create that landed late: nothing ran in it, so nothing is lost.
       return { kind: "remove", container, why: "never-started" };
@@ -87,6 +90,11 @@ function planRunning(desired: Desired, container: Container, memory: BotMemory):
   // It was told to stop and still runs: the stop is not done until the Engine says so.
   if (memory.stopping !== undefined) return stop(memory.stopping, container.graceSeconds);
   return memory.container === container.id ? undefined : { kind: "adopt", container };
+}
+
+function removingPollMs({ nameHeld }: BotMemory, now: MonoMs): number {
+  const isLong = nameHeld !== undefined && now - nameHeld.since >= REMOVING_PATIENCE_MS;
+  return isLong ? REMOVING_SLOW_POLL_MS : REMOVING_POLL_MS;
 }
 
 function planStart(hash: SpecHash, memory: BotMemory, now: MonoMs): ContainerStep | undefined {

@@ -22,6 +22,11 @@ export class EngineRefusedError extends BotRunnerError {
   }
 }
 
+/** The Docker Engine refuses a container's name that nothing has: a failed create or a removal has not let it go. */
+export class NameHeldError extends BotRunnerError {
+  readonly code = "NAME_HELD";
+}
+
 /** An image cannot be had. `permanent` means: not before the bot's document changes. */
 export class ImageUnavailableError extends BotRunnerError {
   readonly code = "IMAGE_UNAVAILABLE";

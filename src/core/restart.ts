@@ -21,9 +21,16 @@ export type BotMemory = {
   /** We asked it to stop: how it ends now says nothing about the bot. */
   readonly stopping?: StopReason;
   readonly done?: "completed" | "failed";
+  /** Its name is not free, though it should be; `isStuck` after a minute of it. */
+  readonly nameHeld?: { readonly since: MonoMs; readonly tries: number; readonly isStuck: boolean };
   /** Its image cannot be had while the document stays as it is: no start is tried. */
   readonly imageless?: true;
 };
+
+/** A name that is not free for so long is not let go by itself, in ms. Source: docker.md rule 6. */
+const NAME_PATIENCE_MS = 60_000;
+/** Longest wait between tries at such a name, in ms. */
+const NAME_RETRY_MS = 30_000;
 
 export const FRESH: BotMemory = { attempt: 0, restarts: 0 };
 
@@ -58,7 +65,7 @@ export function afterExit(
 
 /** A start that never came to be (no image, the Engine's refusal) waits like a crash does. */
 export function afterFailedStart(memory: BotMemory, spec: SpecHash, now: MonoMs, random: () => number): BotMemory {
-  const { container: _none, upSince: _up, stopping: _stop, done: _done, imageless: _image, ...kept } = memory;
+  const { container: _none, upSince: _up, stopping: _stop, done: _done, imageless: _image, nameHeld: _name, ...kept } = memory;
   const attempt = memory.spec === spec ? memory.attempt : 0;
   const restarts = memory.spec === spec ? memory.restarts : 0;
   return { ...kept, spec, restarts, ...nextTry(attempt, now, random) };
@@ -76,6 +83,21 @@ export function afterMissingImage(
   if (!fault.permanent && fault.retryMs === undefined) return failed;
   const { nextStart: _crash, ...kept } = { ...failed, attempt: memory.spec === spec ? memory.attempt : 0 };
   return fault.permanent ? { ...kept, imageless: true } : { ...kept, nextStart: after(now, fault.retryMs ?? 0) };
+}
+
+/** The bot's name is not free, whoever has it. */
+export function whileNameHeld(memory: BotMemory, now: MonoMs): BotMemory & Required<Pick<BotMemory, "nameHeld">> {
+  const { since = now, tries = 0 } = memory.nameHeld ?? {};
+  return { ...memory, nameHeld: { since, tries, isStuck: now - since >= NAME_PATIENCE_MS } };
+}
+
+/** A start that was refused for such a name is no crash; it is tried again less and less often. */
+export function afterHeldName(memory: BotMemory, spec: SpecHash, now: MonoMs, random: () => number): ReturnType<typeof whileNameHeld> {
+  const { nameHeld } = whileNameHeld(memory, now);
+  const waitMs = Math.min(NAME_RETRY_MS, crashDelayMs(nameHeld.tries, random));
+  const attempt = memory.spec === spec ? memory.attempt : 0;
+  const failed = afterFailedStart(memory, spec, now, random);
+  return { ...failed, attempt, nextStart: after(now, waitMs), nameHeld: { ...nameHeld, tries: nameHeld.tries + 1 } };
 }
 
 function nextTry(attempt: number, now: MonoMs, random: () => number): { attempt: number; nextStart: MonoMs } {

@@ -1,16 +1,18 @@
 import { EventEmitter } from "node:events";
-import type { ContainerInfo, ContainerInspectInfo } from "dockerode";
+import type { ContainerInfo } from "dockerode";
 import type { Clock } from "../core/clock.ts";
 import { EngineRefusedError, EngineUnreachableError } from "../core/errors.ts";
 import { type ContainerId, containerName } from "../core/ids.ts";
 import type { Engine } from "../worker/ports.ts";
-import { DockerClient } from "./client.ts";
+import { BUSY_LIMIT_MS, DockerClient } from "./client.ts";
 import { ConfigFiles } from "./config-files.ts";
 import { createBody } from "./create-body.ts";
+import { createContainer } from "./create-container.ts";
 import type { EngineBus } from "./engine-events.ts";
 import { EventWatch } from "./event-watch.ts";
 import { ImageGarbage } from "./image-garbage.ts";
 import { Images } from "./images.ts";
+import { inspectContainer } from "./inspect-container.ts";
 import { MANAGED_FILTER } from "./labels.ts";
 import { readLogTail } from "./log-tail.ts";
 import { BotNetwork } from "./network.ts";
@@ -19,9 +21,6 @@ import { readInspected, readListed } from "./read-container.ts";
 import { RegistryAuth } from "./registry-auth.ts";
 import { stopContainer } from "./stop-container.ts";
 
-/** Time limit of create, start, remove and a list, in ms. In a storm of 64 starts one takes up to 15 s, and lists
- *  wait behind them. Source: docker.md section 3. */
-const BUSY_LIMIT_MS = 30_000;
 /** How long a removal that somebody else began may take, in ms. */
 const REMOVAL_LIMIT_MS = 10_000;
 /** Time limit of reading a log, in ms: it holds at most 10 MB. */
@@ -108,7 +107,7 @@ export function createEngine({
     },
 
     async inspect(bot) {
-      const found = await look(client, containerName(bot), bot);
+      const found = await inspectContainer(client, containerName(bot), bot);
       return found === undefined ? { kind: "none" } : readInspected(bot, found);
     },
 
@@ -120,15 +119,8 @@ export function createEngine({
       const json = spec.config === undefined ? undefined : JSON.stringify(spec.config);
       const config = json === undefined ? undefined : { json, path: await configs.write(bot, hash, json) };
       const body = createBody(order, { network: bridge.name, ...(config && { config }) });
-      const what = `create the container of bot "${bot}"`;
-      const query = { name: containerName(bot) };
       try {
-        const made = await starting(() =>
-          bridge.use(() =>
-            client.call<{ Id: string }>({ what, method: "POST", path: "/containers/create", query, body, limitMs: BUSY_LIMIT_MS }),
-          ),
-        );
-        return made.Id as ContainerId;
+        return await starting(() => bridge.use(() => createContainer(client, clock, bot, body)));
       } catch (error) {
         // Refused for a reason other than the name, nothing stands that could need the file; else it goes with what does.
         if (error instanceof EngineRefusedError && error.status !== 409) await configs.remove(bot, hash);
@@ -179,23 +171,10 @@ export function createEngine({
   };
 }
 
-async function look(client: DockerClient, nameOrId: string, whose: string): Promise<ContainerInspectInfo | undefined> {
-  try {
-    return await client.call<ContainerInspectInfo>({
-      what: `inspect the container of "${whose}"`,
-      method: "GET",
-      path: `/containers/${nameOrId}/json`,
-    });
-  } catch (error) {
-    if (isRefusal(error, 404)) return undefined;
-    throw error;
-  }
-}
-
 /** Somebody else is removing it already. */
 async function untilGone(client: DockerClient, clock: Clock, id: ContainerId): Promise<void> {
   const began = clock.mono();
-  while ((await look(client, id, id)) !== undefined) {
+  while ((await inspectContainer(client, id, id)) !== undefined) {
     if (clock.mono() - began > REMOVAL_LIMIT_MS)
       throw new EngineUnreachableError(`Cannot remove container "${id}": a removal that began earlier does not end`);
     await clock.sleep(POLL_MS, NEVER);

@@ -45,6 +45,11 @@ export class Metrics {
     help: "Looks at a bot that ended in a fault and were repeated.",
     registers: this.#registers,
   });
+  readonly heldNames = new Counter({
+    name: "botrunner_bot_names_held_total",
+    help: "Bots kept from starting for a minute by a container name that the Docker Engine does not let go.",
+    registers: this.#registers,
+  });
   readonly silentStreams = new Counter({
     name: "botrunner_engine_silent_streams_total",
     help: "Event streams of the Docker Engine that had fallen silent and were opened anew.",

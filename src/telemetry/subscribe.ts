@@ -48,6 +48,10 @@ export function tellWorker(bus: WorkerBus, log: Log, metrics: Metrics, outages: 
     log.debug("Bot changed state", { bot, from, to });
   });
   bus.on("bot:name-taken", ({ bot }) => log.warn("Waiting for a container name that is not ours to free", { bot }));
+  bus.on("bot:name-held", ({ bot }) => {
+    metrics.heldNames.inc();
+    log.warn("The Docker Engine does not let go of a container's name: restart the Docker daemon", { bot });
+  });
   bus.on("segment:gained", ({ segment, epoch }) => log.info("Took over segment", { segment, epoch }));
   bus.on("segment:released", ({ segment, epoch }) => log.info("Released segment", { segment, epoch }));
   bus.on("segment:lost", ({ segment, epoch }) => log.warn("Lost segment", { segment, epoch }));

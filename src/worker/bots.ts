@@ -1,10 +1,10 @@
 import { retryDelayMs } from "../core/backoff.ts";
 import { after } from "../core/clock.ts";
-import { planBot, type Desired } from "../core/containers.ts";
+import { type ContainerStep, planBot, type Desired } from "../core/containers.ts";
 import type { BotId, SegmentId, SpecHash } from "../core/ids.ts";
 import { activate, deactivate, forgetPlacement, forgetStatus } from "../core/operations.ts";
 import type { StatusRecord } from "../core/records.ts";
-import { type BotMemory, FRESH } from "../core/restart.ts";
+import { type BotMemory, FRESH, whileNameHeld } from "../core/restart.ts";
 import { isPassing } from "../process/retry.ts";
 import type { Want } from "./desired.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
@@ -84,7 +84,7 @@ export class Bots {
   }
 
   async #reconcile(bot: BotId, looking: () => void, signal: AbortSignal): Promise<void> {
-    const { engine, desired, memory, clock, reports, bus, maySweep, takeOver } = this.#context;
+    const { engine, desired, memory, clock, maySweep, takeOver } = this.#context;
     for (let acts = 0; acts < MAX_ACTS; acts++) {
       looking();
       const actual = await engine.inspect(bot);
@@ -96,16 +96,25 @@ export class Bots {
       const step = planBot(want?.desired ?? STRANGER, actual, memory.get(bot) ?? FRESH, clock.mono());
       if (step?.kind !== "adopt") takeOver.looked(bot); // nobody's start waits for a stop and its grace
       if (step === undefined) return this.#settle(bot, want);
-      if (step.kind === "wait") {
-        if (step.why === "name-taken") bus.emit("bot:name-taken", { bot });
-        reports.waiting(want, memory.get(bot) ?? FRESH, step.why);
-        if (step.until !== undefined) this.#queue.request(bot, step.until);
-        return;
-      }
+      if (step.kind === "wait") return this.#wait(bot, want, step);
       const goOn = await executors[step.kind](step as never, bot, want, this.#context, signal);
       if (!goOn) return;
     }
     this.#queue.request(bot, after(clock.mono(), 1_000));
+  }
+
+  #wait(bot: BotId, want: Want | undefined, { why, until }: Extract<ContainerStep, { kind: "wait" }>): void {
+    const { memory, clock, bus, reports } = this.#context;
+    const past = memory.get(bot) ?? FRESH;
+    let next = past;
+    if (why === "removing" || why === "name-taken") {
+      next = whileNameHeld(past, clock.mono());
+      memory.set(bot, next);
+      if (why === "name-taken" && past.nameHeld === undefined) bus.emit("bot:name-taken", { bot });
+      if (why === "removing" && next.nameHeld?.isStuck && !past.nameHeld?.isStuck) bus.emit("bot:name-held", { bot });
+    }
+    reports.waiting(want, next, why);
+    if (until !== undefined) this.#queue.request(bot, until);
   }
 
   /** Nothing is left to do at the Engine. A bot that should not run is now proven stopped: its placement may say so. */

@@ -21,6 +21,8 @@ export type WorkerEvents = {
   "bot:state": [{ bot: BotId; from: BotState | undefined; to: BotState | undefined }];
   /** The bot's name is held by a container that is not ours. */
   "bot:name-taken": [{ bot: BotId }];
+  /** For a minute the Engine has not let go of the bot's name, though nothing has it. */
+  "bot:name-held": [{ bot: BotId }];
   "segment:gained": [{ segment: SegmentId; epoch: Epoch }];
   "segment:released": [{ segment: SegmentId; epoch: Epoch }];
   "segment:lost": [{ segment: SegmentId; epoch: Epoch }];

@@ -47,7 +47,8 @@ export interface Engine {
   ensureImage(image: string, policy: ImagePullPolicy, signal: AbortSignal): Promise<void>;
   /** Removes images that it pulled itself, and that for some time neither a container used nor `wanted` named. */
   collectImages(wanted: ReadonlySet<string>): Promise<void>;
-  /** Makes the container and its config file; starts nothing. A taken name is refused with status 409. */
+  /** Makes the container and its config file; starts nothing. A taken name is refused with status 409.
+   *  @throws {NameHeldError} when the name is refused though nothing has it */
   create(order: StartOrder): Promise<ContainerId>;
   /** Success as well when it runs already. */
   start(container: ContainerId): Promise<void>;

@@ -14,6 +14,9 @@ import type { WorkerStore } from "./ports.ts";
 /** Runs that may wait for MongoDB; beyond it the oldest is dropped, for bots matter more than their history. */
 const MAX_WAITING_RUNS = 1_000;
 
+/** What frees a name that the Engine does not let go. Outside a cluster nobody does it but its operator. */
+const RESTART_DOCKER = "restart the Docker daemon";
+
 type Fields = Omit<StatusRecord, "_id" | "epoch" | "sid">;
 type Report = { readonly want: Want; readonly fields: Fields };
 
@@ -50,8 +53,10 @@ export class Reports {
   }
 
   waiting(want: Want | undefined, memory: BotMemory, why: "backoff" | "no-image" | "removing" | "name-taken"): void {
-    if (want === undefined || why === "removing") return;
-    if (why === "name-taken")
+    if (want === undefined) return;
+    if (why === "removing") {
+      if (memory.nameHeld?.isStuck) this.#put(want, memory, "pending", `the removal of its old container does not end: ${RESTART_DOCKER}`);
+    } else if (why === "name-taken")
       this.#put(want, memory, "pending", "its container name is held by a container that is not ours: remove that container");
     else this.#put(want, memory, "backoff", this.#last.get(want.bot)?.message ?? "");
   }
@@ -62,6 +67,15 @@ export class Reports {
 
   startFailed(want: Want, memory: BotMemory, error: Error): void {
     this.#put(want, memory, "backoff", error.message);
+  }
+
+  nameHeld(want: Want, memory: BotMemory, { message }: Error): void {
+    this.#put(
+      want,
+      memory,
+      "backoff",
+      memory.nameHeld?.isStuck ? `${message}, and that does not pass by itself: ${RESTART_DOCKER}` : message,
+    );
   }
 
   /** A run ended: its record is kept, and how it ended becomes part of the bot's status. */

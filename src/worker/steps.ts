@@ -1,8 +1,17 @@
 import type { Clock } from "../core/clock.ts";
 import type { ContainerStep } from "../core/containers.ts";
-import { EngineRefusedError, EngineUnreachableError, ImageUnavailableError } from "../core/errors.ts";
+import { EngineRefusedError, EngineUnreachableError, ImageUnavailableError, NameHeldError } from "../core/errors.ts";
 import type { BotId, SegmentId } from "../core/ids.ts";
-import { afterAdoption, afterExit, afterFailedStart, afterMissingImage, afterStart, type BotMemory, FRESH } from "../core/restart.ts";
+import {
+  afterAdoption,
+  afterExit,
+  afterFailedStart,
+  afterHeldName,
+  afterMissingImage,
+  afterStart,
+  type BotMemory,
+  FRESH,
+} from "../core/restart.ts";
 import type { DesiredBots, Want } from "./desired.ts";
 import type { WorkerBus } from "./events.ts";
 import type { Engine, WorkerStore } from "./ports.ts";
@@ -56,6 +65,13 @@ export const executors: { readonly [K in Exclude<ContainerStep["kind"], "wait">]
         return true;
       });
     } catch (error) {
+      if (error instanceof NameHeldError) {
+        const held = afterHeldName(memory.get(bot) ?? FRESH, hash, clock.mono(), random);
+        if (held.nameHeld.isStuck && !memory.get(bot)?.nameHeld?.isStuck) bus.emit("bot:name-held", { bot });
+        memory.set(bot, held);
+        reports.nameHeld(want, held, error);
+        return true;
+      }
       if (!(error instanceof ImageUnavailableError || error instanceof EngineRefusedError)) throw error;
       // A name that is still taken is settled by the next look; everything else the Engine refuses counts as a crash.
       if (error instanceof EngineRefusedError && error.status === 409) return true;

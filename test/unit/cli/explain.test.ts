@@ -78,6 +78,11 @@ const cases: readonly { why: string; known: Partial<Known>; state?: string; next
     next: "starts again at 2026-11-24T12:00:05Z, in 5 s (no image yet)",
   },
   {
+    why: "a name that the Engine does not let go",
+    known: { status: status({ state: "backoff", nextStart: ago(-5), message: 'Cannot create: the Docker Engine holds the name "bot-x"' }) },
+    next: "starts again at 2026-11-24T12:00:05Z, in 5 s (its name is not free)",
+  },
+  {
     why: "a document changed during back-off",
     known: { status: status({ state: "backoff", spec: hash("old"), nextStart: ago(-99) }) },
     next: `starts at once: its document has changed; in ${where}`,

@@ -1,7 +1,16 @@
 import { expect } from "chai";
 import * as fc from "fast-check";
 import { CRASH_MAX_MS, CRASH_RESET_MS, crashDelayMs, retryDelayMs } from "../../../src/core/backoff.ts";
-import { afterAdoption, afterExit, afterFailedStart, afterMissingImage, afterStart, FRESH } from "../../../src/core/restart.ts";
+import {
+  afterAdoption,
+  afterExit,
+  afterFailedStart,
+  afterHeldName,
+  afterMissingImage,
+  afterStart,
+  type BotMemory,
+  FRESH,
+} from "../../../src/core/restart.ts";
 import { anExit, at, hash } from "../../support/builders.ts";
 import type { ContainerId } from "../../../src/core/ids.ts";
 
@@ -87,6 +96,27 @@ describe("core/restart afterMissingImage()", () => {
     const stuck = afterMissingImage(crashed, hash(), { permanent: true, retryMs: undefined }, at(0), noJitter);
     expect(afterStart(stuck, hash("b"), c1, at(1))).to.not.have.property("imageless");
     expect(afterMissingImage(stuck, hash("b"), { permanent: false, retryMs: 1 }, at(1), noJitter)).to.not.have.property("imageless");
+  });
+});
+
+describe("core/restart afterHeldName()", () => {
+  const held = (from: BotMemory, ms: number) => afterHeldName(from, hash(), at(ms), noJitter);
+
+  it("counts from the first refusal, also across documents, and no crash", () => {
+    const first = held({ ...FRESH, spec: hash(), attempt: 3, restarts: 2 }, 100);
+    expect(first).to.deep.include({ attempt: 3, restarts: 2, nextStart: 1_100, nameHeld: { since: 100, tries: 1, isStuck: false } });
+    const later = afterHeldName(first, hash("b"), at(60_100), noJitter);
+    expect(later).to.deep.include({ spec: hash("b"), attempt: 0, nameHeld: { since: 100, tries: 2, isStuck: true } });
+  });
+
+  it("is forgotten with a start, an adoption, and a start that failed for another reason", () => {
+    const stuck = held(held(FRESH, 0), 60_000);
+    for (const next of [
+      afterStart(stuck, hash(), c1, at(60_001)),
+      afterAdoption(stuck, hash(), c1, at(60_001)),
+      afterFailedStart(stuck, hash(), at(60_001), noJitter),
+    ])
+      expect(next).to.not.have.property("nameHeld");
   });
 });
 
