@@ -62,7 +62,8 @@ export type BotReading =
 /** How one run of a bot ended, as the Engine's inspect tells it. */
 export type Exit = {
   readonly code: number;
-  /** `likely-oom`: killed by SIGKILL that was not ours, with memory at its limit (the flag alone is not reliable). */
+  /** `oom`: the Engine's flag, which is set for any process of the container. `likely-oom`: no flag, but the bot was killed
+   *  by a SIGKILL that was not ours after the kernel had killed a process of it at its memory limit. */
   readonly oom: "no" | "oom" | "likely-oom";
   readonly startedAt: Date | undefined;
   readonly finishedAt: Date | undefined;

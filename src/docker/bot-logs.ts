@@ -1,10 +1,10 @@
 import type { IncomingMessage } from "node:http";
-import type { ContainerInspectInfo } from "dockerode";
 import type { BotLogs, ContainerLog } from "../cli/ports.ts";
 import type { Clock } from "../core/clock.ts";
 import { EngineRefusedError, EngineUnreachableError } from "../core/errors.ts";
 import { containerName } from "../core/ids.ts";
 import { DockerClient } from "./client.ts";
+import { inspectContainer } from "./inspect-container.ts";
 import { LogFrameReader } from "./log-frames.ts";
 import { LogPlace } from "./log-place.ts";
 import { readInspected } from "./read-container.ts";
@@ -26,7 +26,7 @@ export function openBotLogs({ dockerHost, clock }: { readonly dockerHost: string
   const client = new DockerClient(dockerHost, clock);
   return {
     async find(bot) {
-      const found = await inspect(client, containerName(bot));
+      const found = await inspectContainer(client, containerName(bot));
       const actual = found && readInspected(bot, found);
       if (actual?.kind !== "ours") return undefined;
       const { id } = actual.container;
@@ -64,7 +64,7 @@ class EngineLog implements ContainerLog {
     }
     for (;;) {
       // Asked before the log is read: what a run wrote to its end is in the reading that follows its end.
-      const state = (await inspect(this.#client, this.#id))?.State.Status;
+      const state = (await inspectContainer(this.#client, this.#id))?.State.Status;
       if (state === undefined || state === "removing" || !(await this.#readOn(write, signal))) return "gone";
       if (state === "exited" || state === "dead") return "ended";
       await this.#clock.sleep(POLL_MS, signal);
@@ -157,15 +157,5 @@ class EngineLog implements ContainerLog {
     } finally {
       heard.abort();
     }
-  }
-}
-
-async function inspect(client: DockerClient, nameOrId: string): Promise<ContainerInspectInfo | undefined> {
-  try {
-    const request = { what: `inspect container "${nameOrId}"`, method: "GET", path: `/containers/${nameOrId}/json` } as const;
-    return await client.call<ContainerInspectInfo>(request);
-  } catch (error) {
-    if (error instanceof EngineRefusedError && error.status === 404) return undefined;
-    throw error;
   }
 }

@@ -23,7 +23,7 @@ export async function createContainer(client: DockerClient, clock: Clock, bot: B
       return (await client.call<{ Id: string }>(request)).Id as ContainerId;
     } catch (error) {
       if (!(error instanceof EngineRefusedError && error.status === 409)) throw error;
-      if ((await inspectContainer(client, name, bot)) !== undefined) throw error;
+      if ((await inspectContainer(client, name)) !== undefined) throw error;
       if (left === 0) throw await heldName(client, name, what, error);
     }
     await clock.sleep(POLL_MS, NEVER);

@@ -13,6 +13,7 @@ import { EventWatch } from "./event-watch.ts";
 import { ImageGarbage } from "./image-garbage.ts";
 import { Images } from "./images.ts";
 import { inspectContainer } from "./inspect-container.ts";
+import { KillEvidence } from "./kill-evidence.ts";
 import { MANAGED_FILTER } from "./labels.ts";
 import { readLogTail } from "./log-tail.ts";
 import { BotNetwork } from "./network.ts";
@@ -75,6 +76,7 @@ export function createEngine({
   const bridge = new BotNetwork(client, network);
   const configs = new ConfigFiles(stateDir);
   const watches = new Set<EventWatch>();
+  const evidence = new KillEvidence();
 
   return {
     close: () => client.close(),
@@ -107,8 +109,8 @@ export function createEngine({
     },
 
     async inspect(bot) {
-      const found = await inspectContainer(client, containerName(bot), bot);
-      return found === undefined ? { kind: "none" } : readInspected(bot, found);
+      const found = await inspectContainer(client, containerName(bot));
+      return found === undefined ? { kind: "none" } : readInspected(bot, found, evidence);
     },
 
     ensureImage: (image, policy, signal) => images.ensure(image, policy, signal),
@@ -141,7 +143,10 @@ export function createEngine({
       }
     },
 
-    stop: (id, graceSeconds) => stopContainer(client, clock, id, graceSeconds),
+    stop(id, graceSeconds) {
+      evidence.stops(id);
+      return stopContainer(client, clock, id, graceSeconds);
+    },
 
     async remove({ id, bot, spec }) {
       const what = `remove container "${id}"`;
@@ -164,7 +169,7 @@ export function createEngine({
     },
 
     async watch(onHint, signal) {
-      const watch = new EventWatch({ client, clock, random, bus });
+      const watch = new EventWatch({ client, clock, random, bus, evidence });
       watches.add(watch);
       await watch.run(onHint, signal).finally(() => watches.delete(watch));
     },
@@ -174,7 +179,7 @@ export function createEngine({
 /** Somebody else is removing it already. */
 async function untilGone(client: DockerClient, clock: Clock, id: ContainerId): Promise<void> {
   const began = clock.mono();
-  while ((await inspectContainer(client, id, id)) !== undefined) {
+  while ((await inspectContainer(client, id)) !== undefined) {
     if (clock.mono() - began > REMOVAL_LIMIT_MS)
       throw new EngineUnreachableError(`Cannot remove container "${id}": a removal that began earlier does not end`);
     await clock.sleep(POLL_MS, NEVER);

@@ -6,6 +6,7 @@ import type { BotId, ContainerId } from "../core/ids.ts";
 import type { DockerClient } from "./client.ts";
 import type { EngineBus } from "./engine-events.ts";
 import { readJsonLines } from "./json-lines.ts";
+import type { KillEvidence } from "./kill-evidence.ts";
 import { botOfLabels, MANAGED_FILTER } from "./labels.ts";
 import { RecentSet } from "./recent-set.ts";
 import { type Missing, StreamCheck } from "./stream-check.ts";
@@ -31,6 +32,7 @@ export type WatchOptions = {
   readonly clock: Clock;
   readonly random: () => number;
   readonly bus: EngineBus;
+  readonly evidence: KillEvidence;
 };
 
 /** One listener to the Engine's events. A stream can fall silent without ending, so every list that the Engine gives
@@ -98,6 +100,7 @@ export class EventWatch {
     if (nano !== undefined && !this.#seen.add(`${ID} ${action} ${nano}`)) return;
     this.#silences = 0;
     this.#check.tell(ID as ContainerId, action);
+    if (action === "oom") this.#options.evidence.sawOom(ID as ContainerId);
     const bot = botOfLabels(labels);
     if (bot !== undefined) onHint(bot);
   }

@@ -2,6 +2,7 @@ import type { ContainerInfo, ContainerInspectInfo } from "dockerode";
 import type { Exit } from "../core/bot.ts";
 import type { Actual, Container } from "../core/containers.ts";
 import type { BotId, ContainerId } from "../core/ids.ts";
+import { KillEvidence } from "./kill-evidence.ts";
 import { parseLabels } from "./labels.ts";
 
 /** One row of the Engine's list; `undefined`: not ours. */
@@ -10,8 +11,8 @@ export function readListed({ Id, Labels, State }: ContainerInfo): Container | un
   return labelled && { id: Id as ContainerId, ...labelled, state: stateOf(State) };
 }
 
-/** What holds the bot's name. Ours is only what says so and is about this very bot. */
-export function readInspected(bot: BotId, { Id, Config, Image, State }: ContainerInspectInfo): Actual {
+/** What holds the bot's name; without `evidence` nothing was seen of kills. Ours is only what says so and is about this very bot. */
+export function readInspected(bot: BotId, { Id, Config, Image, State }: ContainerInspectInfo, evidence = new KillEvidence()): Actual {
   const labelled = parseLabels(Config.Labels);
   if (labelled?.bot !== bot) return { kind: "foreign" };
   const state = stateOf(State.Status);
@@ -24,7 +25,7 @@ export function readInspected(bot: BotId, { Id, Config, Image, State }: Containe
       state,
       imageId: Image,
       ...(startedAt && { startedAt }),
-      ...(state === "exited" && { exit: exitOf(State) }),
+      ...(state === "exited" && { exit: exitOf(Id as ContainerId, State, evidence) }),
     },
   };
 }
@@ -44,12 +45,10 @@ function stateOf(status: string): Container["state"] {
   }
 }
 
-/** The Engine's flag is all that is known after the exit: a code of 137 alone tells of any SIGKILL, and what memory the
- *  bot had at that moment is gone with its cgroup. So `likely-oom` is never said here. */
-function exitOf(state: ContainerInspectInfo["State"]): Exit {
+function exitOf(id: ContainerId, state: ContainerInspectInfo["State"], evidence: KillEvidence): Exit {
   return {
     code: state.ExitCode,
-    oom: state.OOMKilled ? "oom" : "no",
+    oom: evidence.judge(id, state.ExitCode, state.OOMKilled),
     startedAt: dateOf(state.StartedAt),
     finishedAt: dateOf(state.FinishedAt),
     error: state.Error,

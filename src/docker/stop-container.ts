@@ -1,8 +1,8 @@
-import type { ContainerInspectInfo } from "dockerode";
 import type { Clock } from "../core/clock.ts";
 import { EngineRefusedError, EngineUnreachableError } from "../core/errors.ts";
 import type { ContainerId } from "../core/ids.ts";
 import type { DockerClient } from "./client.ts";
+import { inspectContainer } from "./inspect-container.ts";
 
 /** What a stop may take beyond its grace before we kill ourselves, in ms. Source: docker.md rule 9. */
 const STOP_SPARE_MS = 5_000;
@@ -48,7 +48,7 @@ async function stopGently(client: DockerClient, id: ContainerId, graceSeconds: n
 
 /** Looks at least once, then until `deadline` on the clock's monotonic time. */
 async function hasEnded(client: DockerClient, clock: Clock, id: ContainerId, deadline: number): Promise<boolean> {
-  while (await isRunning(client, id)) {
+  while ((await inspectContainer(client, id))?.State.Running === true) {
     if (clock.mono() >= deadline) return false;
     await clock.sleep(POLL_MS, NEVER);
   }
@@ -61,19 +61,5 @@ async function settled(act: () => Promise<unknown>): Promise<void> {
     await act();
   } catch (error) {
     if (!(error instanceof EngineRefusedError && [304, 404, 409].includes(error.status))) throw error;
-  }
-}
-
-async function isRunning(client: DockerClient, id: ContainerId): Promise<boolean> {
-  try {
-    const { State } = await client.call<ContainerInspectInfo>({
-      what: `inspect container "${id}"`,
-      method: "GET",
-      path: `/containers/${id}/json`,
-    });
-    return State.Running;
-  } catch (error) {
-    if (error instanceof EngineRefusedError && error.status === 404) return false;
-    throw error;
   }
 }

@@ -99,7 +99,7 @@ export class Reports {
     if (this.#runs.length > MAX_WAITING_RUNS) this.#runs.shift();
     this.#bell.ring();
     if (want === undefined) return;
-    const message = exit.error !== "" ? exit.error : exit.oom !== "no" ? "killed: out of memory" : "";
+    const message = exit.error !== "" ? exit.error : oomText(exit);
     const state: BotState =
       why === "completed" || why === "failed" ? why : why === "crashed" ? "backoff" : (this.#last.get(want.bot)?.state ?? "stopping");
     this.#put(want, memory, state, message, { code: exit.code, oom: exit.oom, at: ended, why: endedWhy });
@@ -202,4 +202,11 @@ export class Reports {
     if (this.#pending.get(bot) === report) this.#pending.delete(bot);
     if (outcome === "missed") this.#bus.emit("status:refused", { bot });
   }
+}
+
+/** The Engine sets its flag for any process of the container, and a bot may well outlive its child. */
+function oomText({ oom, code }: Exit): string {
+  if (oom === "no") return "";
+  if (oom === "likely-oom") return "probably killed: out of memory";
+  return code === 137 ? "killed: out of memory" : "a process of it was killed: out of memory";
 }

@@ -1,0 +1,32 @@
+import type { Exit } from "../core/bot.ts";
+import type { ContainerId } from "../core/ids.ts";
+import { RecentSet } from "./recent-set.ts";
+
+/** Containers remembered of each kind. An end is looked at within seconds, so far fewer are needed. */
+const REMEMBERED = 1_024;
+/** 128 and SIGKILL. */
+const KILLED = 137;
+
+/** What was seen of kills while it could be seen. After the exit the Engine tells a code and a flag, which kernels and
+ *  Engines forget to set; the memory that was in use is gone with the cgroup (docker.md rule 11). A runtime that did not
+ *  watch at that moment has no evidence, and concludes nothing. */
+export class KillEvidence {
+  readonly #oom = new RecentSet<ContainerId>(REMEMBERED);
+  readonly #ours = new RecentSet<ContainerId>(REMEMBERED);
+
+  /** An event: the kernel killed a process of that container because its memory was at the limit. */
+  sawOom(id: ContainerId): void {
+    this.#oom.add(id);
+  }
+
+  /** We are about to stop it, by SIGKILL if need be. */
+  stops(id: ContainerId): void {
+    this.#ours.add(id);
+  }
+
+  /** A SIGKILL alone is no evidence: people and programs send it, too. */
+  judge(id: ContainerId, code: number, flag: boolean): Exit["oom"] {
+    if (flag) return "oom";
+    return code === KILLED && this.#oom.has(id) && !this.#ours.has(id) ? "likely-oom" : "no";
+  }
+}
