@@ -11,6 +11,8 @@ import { botOfLabels, MANAGED_FILTER } from "./labels.ts";
 import { RecentSet } from "./recent-set.ts";
 import { type Missing, StreamCheck } from "./stream-check.ts";
 
+/** The events that are asked for. */
+export const EVENT_NAMES = ["die", "oom", "start", "destroy"];
 /** A stream is opened anew after so long, in ms, should nothing show that it has fallen silent. */
 const MAX_STREAM_MS = 600_000;
 /** A stream that lived so long was a good one, in ms: the next wait is the shortest again. */
@@ -82,7 +84,7 @@ export class EventWatch {
   }
 
   async #stream(onHint: (bot: BotId | undefined) => void, cut: AbortController, signal: AbortSignal): Promise<void> {
-    const filters = { type: ["container"], label: MANAGED_FILTER, event: ["die", "oom", "start", "destroy"] };
+    const filters = { type: ["container"], label: MANAGED_FILTER, event: EVENT_NAMES };
     const query = { filters, ...(this.#since && { since: this.#since }) };
     const request = { what: "watch events", method: "GET", path: "/events", query, signal, limitMs: MAX_STREAM_MS } as const;
     await this.#options.client.stream(request, async (body) => {

@@ -7,7 +7,7 @@ import { LogFrameReader } from "../../../src/docker/log-frames.ts";
 import { LogPlace } from "../../../src/docker/log-place.ts";
 import { writeLabels } from "../../../src/docker/labels.ts";
 import { aSpec, bot, epoch, hash, segment, sid } from "../../support/builders.ts";
-import { hastyClock, json, type Script, scriptedDaemon } from "./scripted-daemon.ts";
+import { hastyClock, json, type Script, scriptedDaemon } from "../../support/scripted-daemon.ts";
 
 /** A line of a bot: nanoseconds after a whole second, and what it says. */
 type Line = { readonly nano: number; readonly text: string; readonly stream?: 1 | 2 };

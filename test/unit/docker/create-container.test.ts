@@ -3,7 +3,7 @@ import { EngineRefusedError, NameHeldError } from "../../../src/core/errors.ts";
 import { createContainer } from "../../../src/docker/create-container.ts";
 import { DockerClient } from "../../../src/docker/client.ts";
 import { bot } from "../../support/builders.ts";
-import { hastyClock, json, type Script, scriptedDaemon } from "./scripted-daemon.ts";
+import { hastyClock, json, type Script, scriptedDaemon } from "../../support/scripted-daemon.ts";
 
 const NAME = "bot-x";
 const conflict = json({ message: `Conflict. The container name "/${NAME}" is already in use by container "c0".` }, 409);

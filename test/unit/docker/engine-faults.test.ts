@@ -4,7 +4,7 @@ import type { ContainerId } from "../../../src/core/ids.ts";
 import { createEngine } from "../../../src/docker/engine.ts";
 import { readLogTail } from "../../../src/docker/log-tail.ts";
 import { bot } from "../../support/builders.ts";
-import { hastyClock, json, type Script, scriptedDaemon } from "./scripted-daemon.ts";
+import { hastyClock, json, type Script, scriptedDaemon } from "../../support/scripted-daemon.ts";
 
 type Engine = ReturnType<typeof createEngine>;
 const IMAGE = "registry.example:5000/team/bot:1";

@@ -6,7 +6,7 @@ import type { EngineEvents } from "../../../src/docker/engine-events.ts";
 import { aSpec, bot, epoch, hash, segment, sid } from "../../support/builders.ts";
 import { writeLabels } from "../../../src/docker/labels.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
-import { json, scriptedDaemon } from "./scripted-daemon.ts";
+import { json, scriptedDaemon } from "../../support/scripted-daemon.ts";
 
 const labelsOf = (id: string) =>
   writeLabels({ bot: bot(id), spec: aSpec(), hash: hash(), segment: segment(1), epoch: epoch(1), sid: sid(), why: "new" });

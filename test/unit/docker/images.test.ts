@@ -7,7 +7,7 @@ import type { ImageUnavailableError } from "../../../src/core/errors.ts";
 import { createEngine } from "../../../src/docker/engine.ts";
 import type { EngineEvents } from "../../../src/docker/engine-events.ts";
 import { MovableClock } from "../../support/movable-clock.ts";
-import { json, type Script, scriptedDaemon } from "./scripted-daemon.ts";
+import { json, type Script, scriptedDaemon } from "../../support/scripted-daemon.ts";
 
 const never = new AbortController().signal;
 const R = "r.example:5000";

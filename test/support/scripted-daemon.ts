@@ -3,8 +3,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Clock } from "../../../src/core/clock.ts";
-import { systemClock } from "../../../src/process/clock.ts";
+import type { Clock } from "../../src/core/clock.ts";
+import { systemClock } from "../../src/process/clock.ts";
 
 export type Script = (request: IncomingMessage, response: ServerResponse) => void;
 
