@@ -27,6 +27,8 @@ export type Manner = "obeys" | "deaf" | "exits-at-once";
 export class FakeDaemon {
   readonly boxes = new Map<string, Box>();
   readonly images = new Map([["bot-runner/demo-bot:1", "sha256:1"]]);
+  /** Names of containers, as often as they were started. */
+  readonly started: string[] = [];
   /** Names that are reserved for a container that is not there. */
   readonly leaked = new Set<string>();
   /** Method and path of each request, without the version. */
@@ -173,6 +175,7 @@ export class FakeDaemon {
     if (box.state === "running") return this.#reply("start-running");
     if (box.state === "removing") return { status: 409, body: { message: "container is marked for removal and cannot be started" } };
     box.state = "running";
+    this.started.push(box.name);
     this.tell("start", box);
     if (this.manner === "exits-at-once") this.end(box, 0);
     return this.#reply("started");

@@ -11,9 +11,10 @@ import type { WorkerEvents } from "../../src/worker/events.ts";
 import type { ReleasedRecord } from "../../src/worker/segments.ts";
 import { Session, type SessionMark } from "../../src/worker/session.ts";
 import { Worker } from "../../src/worker/worker.ts";
+import type { Engine } from "../../src/worker/ports.ts";
 import { bot } from "./builders.ts";
 import { FakeClock } from "./fake-clock.ts";
-import { FakeEngine, type FakeEngineOptions } from "./fake-engine.ts";
+import { FakeEngine } from "./fake-engine.ts";
 import { ModelStore } from "./model-store.ts";
 
 const RENEW_MS = 2_000;
@@ -35,17 +36,20 @@ class ReleasedMap implements ReleasedRecord {
   }
 }
 
+/** What the engine of a fleet is by default. */
+export const fakeEngine = (clock: FakeClock): FakeEngine => new FakeEngine({ clock });
+
 type Life = { readonly end: AbortController; readonly running: Promise<void>; fault: unknown };
 
 /** No state directory: every continued session is watched before it is taken. */
 const noMark: SessionMark = { held: undefined, keep: () => Promise.resolve() };
 
-/** One process's worker and leader on a model store, a fake engine and a hand-driven clock. The three outlive the
- *  process: `startWorker` after `end` is a restart of it. */
-export class Fleet {
+/** One process's worker and leader on a model store, a fake or another engine, and a hand-driven clock. The three outlive
+ *  the process: `startWorker` after `end` is a restart of it. */
+export class Fleet<E extends Engine = FakeEngine> {
   readonly clock = new FakeClock();
   readonly store = new ModelStore();
-  readonly engine: FakeEngine;
+  readonly engine: E;
   readonly released = new ReleasedMap();
   readonly bus = new EventEmitter<WorkerEvents>();
   readonly leaderBus = new EventEmitter<LeaderEvents>();
@@ -56,8 +60,8 @@ export class Fleet {
   readonly admission: Admission;
   readonly #lives: Life[] = [];
 
-  constructor(engine: Omit<FakeEngineOptions, "clock"> = {}) {
-    this.engine = new FakeEngine({ clock: this.clock, ...engine });
+  constructor(engineOn: (clock: FakeClock) => E) {
+    this.engine = engineOn(this.clock);
     const { store, clock, leaderBus: bus } = this;
     const read = createBotReader({ maxStopGraceSeconds: 60 });
     this.admission = new Admission({ store, read, maxSegment: MAX_SEGMENT, clock, bus });

@@ -2,7 +2,7 @@ import { expect } from "chai";
 import type { Figures } from "../../../src/core/figures.ts";
 import type { SegmentRecord } from "../../../src/core/records.ts";
 import { aSegment, aWorker, epoch, sid } from "../../support/builders.ts";
-import { aDocument, Fleet, placeOf, stop } from "../../support/fleet.ts";
+import { aDocument, fakeEngine, Fleet, placeOf, stop } from "../../support/fleet.ts";
 
 const aPlacement = (id: string, over: object = {}) => ({ _id: id, segment: placeOf(id), active: true, done: null, ...over });
 
@@ -10,7 +10,7 @@ describe("leader/leader Leader", () => {
   let fleet: Fleet;
   let told: string[];
   beforeEach(() => {
-    fleet = new Fleet();
+    fleet = new Fleet(fakeEngine);
     told = [];
     fleet.leaderBus.on("leader:elected", ({ term }) => told.push(`elected ${term}`));
     fleet.leaderBus.on("leader:resigned", ({ term }) => told.push(`resigned ${term}`));

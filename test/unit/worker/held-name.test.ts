@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { NameHeldError } from "../../../src/core/errors.ts";
 import type { StatusRecord } from "../../../src/core/records.ts";
 import { bot } from "../../support/builders.ts";
-import { aDocument, Fleet } from "../../support/fleet.ts";
+import { aDocument, fakeEngine, Fleet } from "../../support/fleet.ts";
 
 describe("worker: a name that the Engine does not let go", () => {
   let fleet: Fleet;
@@ -14,7 +14,7 @@ describe("worker: a name that the Engine does not let go", () => {
   const status = (id: string): StatusRecord | undefined => fleet.store.get<StatusRecord>("status", id);
 
   beforeEach(() => {
-    fleet = new Fleet();
+    fleet = new Fleet(fakeEngine);
     asked = [];
     stuck = [];
     held = Infinity;

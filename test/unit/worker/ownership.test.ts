@@ -6,7 +6,8 @@ import { createBotReader } from "../../../src/document/read-bot.ts";
 import { stopAll } from "../../../src/worker/stop-all.ts";
 import type { Worker } from "../../../src/worker/worker.ts";
 import { aSpec, bot, epoch, hash, segment, sid } from "../../support/builders.ts";
-import { aDocument, Fleet, placeOf, stop } from "../../support/fleet.ts";
+import { FakeEngine } from "../../support/fake-engine.ts";
+import { aDocument, fakeEngine, Fleet, placeOf, stop } from "../../support/fleet.ts";
 import { fields } from "../../contract/operation-cases.ts";
 
 function hashOf(document: ReturnType<typeof aDocument>): string {
@@ -37,7 +38,7 @@ describe("worker: what it owns", () => {
   }
 
   beforeEach(() => {
-    fleet = new Fleet();
+    fleet = new Fleet(fakeEngine);
   });
   afterEach(() => fleet.end());
 
@@ -130,7 +131,7 @@ describe("worker: what it owns", () => {
     });
 
     it("does not let starts wait for a bot that turns out to need a slow stop", async () => {
-      fleet = new Fleet({ programOf: () => ({ ignoresTerm: true }) });
+      fleet = new Fleet((clock) => new FakeEngine({ clock, programOf: () => ({ ignoresTerm: true }) }));
       await restarted(["deaf"], ["lost"]);
       const inspect = fleet.engine.inspect.bind(fleet.engine);
       fleet.engine.inspect = async (id) => {
@@ -311,7 +312,7 @@ describe("worker: what it owns", () => {
 
     it("releases no segment whose bot it cannot prove stopped", async () => {
       await fleet.end();
-      fleet = new Fleet({ programOf: () => ({ ignoresTerm: true }) });
+      fleet = new Fleet((clock) => new FakeEngine({ clock, programOf: () => ({ ignoresTerm: true }) }));
       const { worker } = await fleet.start(aDocument("a", { stopGraceSeconds: 20 }));
       const end = new AbortController();
       const drained = worker.drain(end.signal);

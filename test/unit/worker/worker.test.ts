@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { StoreUnreachableError } from "../../../src/core/errors.ts";
 import type { StatusRecord } from "../../../src/core/records.ts";
 import { bot } from "../../support/builders.ts";
-import { aDocument, Fleet, placeOf, stop } from "../../support/fleet.ts";
+import { aDocument, fakeEngine, Fleet, placeOf, stop } from "../../support/fleet.ts";
 
 describe("worker/worker Worker", () => {
   let fleet: Fleet;
@@ -10,7 +10,7 @@ describe("worker/worker Worker", () => {
   const placement = (id: string) => fleet.store.get("placements", id);
 
   beforeEach(() => {
-    fleet = new Fleet();
+    fleet = new Fleet(fakeEngine);
   });
   afterEach(async () => {
     await fleet.end();
