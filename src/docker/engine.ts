@@ -96,13 +96,14 @@ export function createEngine({
     async list() {
       const query = { all: 1, filters: { label: MANAGED_FILTER } };
       const held = [...watches].map((watch) => watch.listing());
-      const rows = await client.call<ContainerInfo[]>({
-        what: "list containers",
-        method: "GET",
-        path: "/containers/json",
-        query,
-        limitMs: BUSY_LIMIT_MS,
-      });
+      const what = "list containers";
+      const rows = await client
+        .call<ContainerInfo[]>({ what, method: "GET", path: "/containers/json", query, limitMs: BUSY_LIMIT_MS })
+        .catch((error: unknown) => {
+          // Nobody can have asked wrongly: an Engine that cannot tell what it holds is as good as away, for the moment.
+          if (error instanceof EngineRefusedError) throw new EngineUnreachableError(`Cannot ${what}`, { cause: error });
+          throw error;
+        });
       const containers = rows.flatMap((row) => readListed(row) ?? []);
       for (const against of held) against(containers);
       return containers;

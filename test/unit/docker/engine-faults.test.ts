@@ -81,10 +81,17 @@ describe("createEngine against a daemon that fails", () => {
     },
     {
       why: "says no",
-      replies: { [list]: json({ message: "not today" }, 500) },
-      act: (e) => e.list(),
+      replies: { "/_ping": json({ message: "not today" }, 500) },
+      act: (e) => e.ping(),
       gives: EngineRefusedError,
       says: /answered 500, not today$/,
+    },
+    {
+      why: "cannot tell what it holds",
+      replies: { [list]: json({ message: "not today" }, 500) },
+      act: (e) => e.list(),
+      gives: EngineUnreachableError,
+      says: /^Cannot list containers$/,
     },
     {
       why: "is too old",
