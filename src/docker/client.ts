@@ -121,10 +121,10 @@ export class DockerClient {
     try {
       return await this.#exchange(modem, `/v${version}`, request, use);
     } catch (error) {
-      // The daemon was replaced by an older or a much newer one: the next request asks again.
-      if (error instanceof EngineRefusedError && error.status === 400 && /client version .* is too/.test(error.message))
-        this.#version = undefined;
-      throw error;
+      if (!(error instanceof EngineRefusedError && error.status === 400 && /client version .* is too/.test(error.message))) throw error;
+      // The daemon was replaced by an older or a much newer one, and has not even looked at the request.
+      this.#version = undefined;
+      return this.#exchange(modem, `/v${await this.apiVersion()}`, request, use);
     }
   }
 
