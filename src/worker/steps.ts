@@ -106,8 +106,13 @@ export const executors: { readonly [K in Exclude<ContainerStep["kind"], "wait">]
   async reap({ container }, bot, want, { engine, memory, reports, bus, clock, random }) {
     const { exit } = container;
     if (exit === undefined) throw new EngineUnreachableError(`Cannot tell how container "${container.id}" ended`);
-    const past = memory.get(bot) ?? FRESH;
+    const known = memory.get(bot) ?? FRESH;
     const current = want?.desired.want === "run" && want.desired.sid === container.sid && want.desired.epoch === container.epoch;
+    // A start whose reply was lost, or an end while this process was not there: it was a run of the bot all the same.
+    const past =
+      current && known.stopping === undefined && known.container !== container.id
+        ? afterAdoption(known, container.spec, container.id, clock.mono())
+        : known;
     const policy = want?.desired.want === "run" ? want.desired.spec.restart : "always";
     const end =
       past.stopping !== undefined || current

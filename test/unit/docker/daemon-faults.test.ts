@@ -123,7 +123,8 @@ describe("a worker on a daemon with faults", function () {
     w.daemon.manner = "exits-at-once";
     w.daemon.fail(START, { kind: "hang", acts: true });
     await w.fleet.start(aDocument("a", { restart: "never" }));
-    await w.until("it has completed", () => w.status("a")?.state === "completed");
+    await w.until("it has completed", () => w.status("a")?.state === "completed" && w.daemon.boxes.size === 0);
+    await w.pass(15_000);
     expect([w.runs().length, w.daemon.started.length, w.daemon.boxes.size]).to.deep.equal([1, 1, 0]);
   });
 
