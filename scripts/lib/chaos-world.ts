@@ -3,7 +3,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createWriteStream, type WriteStream } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { ensureBotImage } from "./bot-image.ts";
@@ -11,6 +10,8 @@ import type { Place } from "./cache.ts";
 import { type PrivateDocker, startPrivateDocker } from "./private-docker.ts";
 import { type PrivateMongo, startPrivateMongo } from "./private-mongo.ts";
 import { recordProcess } from "./run-dir.ts";
+import { sendSignal } from "./send-signal.ts";
+import { signalDocker } from "./signal-docker.ts";
 
 const DB_NAME = "chaos";
 const main = new URL("../../src/main.ts", import.meta.url).pathname;
@@ -62,12 +63,12 @@ export class ChaosWorld {
   }
 
   async killMongo(): Promise<void> {
-    if (this.#mongo !== undefined) signal(this.#mongo.pid, "SIGKILL");
+    if (this.#mongo !== undefined) sendSignal(this.#mongo.pid, "SIGKILL");
     await this.#mongo?.stop();
   }
 
   signalMongo(name: NodeJS.Signals): void {
-    if (this.#mongo !== undefined) signal(this.#mongo.pid, name);
+    if (this.#mongo !== undefined) sendSignal(this.#mongo.pid, name);
   }
 
   /** The daemon is killed, and with it every bot; what it knew of them stays on its disk. */
@@ -78,7 +79,7 @@ export class ChaosWorld {
   }
 
   async signalDocker(name: NodeJS.Signals): Promise<void> {
-    for (const pid of await this.#daemons()) signal(pid, name);
+    await signalDocker(this.#place.runDir, name);
   }
 
   async startRuntime(): Promise<void> {
@@ -126,25 +127,5 @@ export class ChaosWorld {
     await this.#docker?.stop();
     await this.#mongo?.stop();
     this.#log.end();
-  }
-
-  /** dockerd and its containerd, found by the run directory in their command lines. */
-  async #daemons(): Promise<number[]> {
-    const pids: number[] = [];
-    for (const name of await readdir("/proc")) {
-      if (!/^\d+$/.test(name)) continue;
-      const words = (await readFile(`/proc/${name}/cmdline`, "utf8").catch(() => "")).split("\0");
-      const isDaemon = /(^|\/)dockerd$/.test(words[0] ?? "");
-      if (isDaemon && words.some((word) => word.startsWith(this.#place.runDir))) pids.push(Number(name));
-    }
-    return pids;
-  }
-}
-
-function signal(pid: number, name: NodeJS.Signals): void {
-  try {
-    process.kill(pid, name);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error; // it has ended by itself
   }
 }

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import type { Say } from "./cache.ts";
+import { run } from "./command.ts";
 
 // Not os.tmpdir(): sockets live here, and their paths must stay below 107 bytes.
 const base = "/tmp";
@@ -49,6 +50,7 @@ export async function cleanStaleRuns(say: Say): Promise<void> {
       await endProcess(await readFile(join(dir, "started", pid), "utf8"));
     }
     for (const name of await readdir(join(dir, "cgroups")).catch(() => [])) await removeCgroup(name);
+    await unmountBelow(dir);
     await rm(dir, { recursive: true, force: true });
   }
 }
@@ -58,6 +60,12 @@ export async function removeCgroup(name: string): Promise<void> {
   const root = "/sys/fs/cgroup";
   const controllers = await readdir(root).catch(() => []);
   for (const dir of [root, ...controllers.map((c) => join(root, c))]) await removeTree(join(dir, name));
+}
+
+/** What a test had mounted for itself: its content is of no use to anybody. */
+async function unmountBelow(dir: string): Promise<void> {
+  const mounts = (await readFile("/proc/self/mounts", "utf8")).split("\n").map((line) => line.split(" ")[1] ?? "");
+  for (const path of mounts.filter((mount) => mount.startsWith(`${dir}/`))) await run("umount", ["--lazy", path]);
 }
 
 async function removeTree(dir: string): Promise<void> {

@@ -202,17 +202,16 @@ export function engineContract(subject: () => Subject): void {
     await engine().remove(container);
   });
 
-  for (const { why, maxBytes, gives } of [
-    { why: "all of it", maxBytes: 1_000, gives: `${[1, 2, 3, 4, 5, 6, 7, 8, 9].map((i) => `line-${i}\n`).join("")}complaint\n` },
-    { why: "cut at the start of a line", maxBytes: 20, gives: "line-9\ncomplaint\n" },
-    { why: "a cut that falls on the start of a line", maxBytes: 17, gives: "line-9\ncomplaint\n" },
-  ]) {
-    it(`reads the log's tail: ${why}`, async () => {
-      const id = await run("talker", "talker");
-      await exited(engine(), "talker");
-      expect(await engine().logTail(id, maxBytes)).to.equal(gives);
-    });
-  }
+  it("reads the log's tail", async () => {
+    const id = await run("talker", "talker");
+    await exited(engine(), "talker");
+    for (const { why, maxBytes, gives } of [
+      { why: "all of it", maxBytes: 1_000, gives: `${[1, 2, 3, 4, 5, 6, 7, 8, 9].map((i) => `line-${i}\n`).join("")}complaint\n` },
+      { why: "cut at the start of a line", maxBytes: 20, gives: "line-9\ncomplaint\n" },
+      { why: "a cut that falls on the start of a line", maxBytes: 17, gives: "line-9\ncomplaint\n" },
+    ])
+      expect(await engine().logTail(id, maxBytes), why).to.equal(gives);
+  });
 
   it("has an image that is there, for many at a time", async () => {
     const { signal } = new AbortController();

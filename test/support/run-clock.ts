@@ -7,7 +7,7 @@ export function runClock(clock: FakeClock, stepMs?: number): AsyncDisposable {
   const over = new AbortController();
   const run = async (): Promise<void> => {
     for (let last = performance.now(); !over.signal.aborted;) {
-      await delay(2);
+      await delay(stepMs === undefined ? 20 : 2);
       const now = performance.now();
       await clock.advance(stepMs ?? now - last);
       last = now;
