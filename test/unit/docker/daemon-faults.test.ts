@@ -14,11 +14,11 @@ const CREATE = /POST \/containers\/create/;
 const START = /POST .*\/start$/;
 const IMAGE = "bot-runner/demo-bot:1";
 
-/** A worker on a daemon with faults; its time runs fifty times as fast as ours. */
+/** A worker on a daemon with faults; its time runs a hundred times as fast as ours. */
 async function world() {
   const daemon = await FakeDaemon.start();
   const fleet = new Fleet((clock) => createEngine({ dockerHost: daemon.host, stateDir: daemon.stateDir, clock, random: () => 0 }));
-  const running = runClock(fleet.clock, 100);
+  const running = runClock(fleet.clock, 250);
   const status = (id: string) => fleet.store.get<StatusRecord>("status", id);
   const box = (id: string): Box => {
     const found = daemon.named(containerName(bot(id)));
