@@ -3,6 +3,7 @@ import type { MonoMs } from "../../src/core/clock.ts";
 import type { Container, Desired } from "../../src/core/containers.ts";
 import type { BotId, ContainerId, Epoch, SegmentId, SessionId, SpecHash } from "../../src/core/ids.ts";
 import type { SegmentRecord, WorkerRecord } from "../../src/core/records.ts";
+import type { StartOrder } from "../../src/worker/ports.ts";
 
 /** Builders: a whole value with sane defaults, so that a test names only what it is about. */
 export const bot = (id = "ticker"): BotId => id as BotId;
@@ -58,4 +59,8 @@ export function aSegment(id: number, over: Partial<SegmentRecord> = {}): Segment
 
 export function aWorker(id: string, over: Partial<WorkerRecord> = {}): WorkerRecord {
   return { _id: sid(id), inc: 1, hbSeq: 0, state: "up", proto: 1, capacity: 500, pod: `pod-${id}`, node: "node", ...over };
+}
+
+export function anOrder(id: string, over: Partial<StartOrder> = {}): StartOrder {
+  return { bot: bot(id), spec: aSpec(), hash: hash(), segment: segment(1), epoch: epoch(1), sid: sid(), why: "new", ...over };
 }

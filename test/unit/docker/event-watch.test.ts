@@ -3,13 +3,12 @@ import type { ServerResponse } from "node:http";
 import { expect } from "chai";
 import { createEngine } from "../../../src/docker/engine.ts";
 import type { EngineEvents } from "../../../src/docker/engine-events.ts";
-import { aSpec, bot, epoch, hash, segment, sid } from "../../support/builders.ts";
+import { anOrder } from "../../support/builders.ts";
 import { writeLabels } from "../../../src/docker/labels.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { json, scriptedDaemon } from "../../support/scripted-daemon.ts";
 
-const labelsOf = (id: string) =>
-  writeLabels({ bot: bot(id), spec: aSpec(), hash: hash(), segment: segment(1), epoch: epoch(1), sid: sid(), why: "new" });
+const labelsOf = (id: string) => writeLabels(anOrder(id));
 
 /** An engine that watches a daemon whose list and events are set by hand, on a clock that is moved by hand. */
 async function watched() {
