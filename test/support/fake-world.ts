@@ -25,7 +25,7 @@ export async function fakeWorld() {
     eventually(
       what,
       async () => test(),
-      8_000,
+      30_000,
       async () => JSON.stringify([status("a"), daemon.asked.slice(-8)]),
     );
   return {

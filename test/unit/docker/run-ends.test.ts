@@ -4,7 +4,7 @@ import { fakeWorld } from "../../support/fake-world.ts";
 import { aDocument } from "../../support/fleet.ts";
 
 describe("how a run ended, on a fake daemon", function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
 
   for (const { why, end, code, oom, message } of [
     {
