@@ -17,9 +17,10 @@ export const EVENT_NAMES = ["die", "oom", "start", "destroy"];
 const MAX_STREAM_MS = 600_000;
 /** A stream that lived so long was a good one, in ms: the next wait is the shortest again. */
 const GOOD_STREAM_MS = 10_000;
-/** How long an event may be under way after a list has shown what it is about, in ms; doubled for each stream that brought
- *  nothing at all, so that behind a proxy that lets no event through the streams come no faster than this. */
-const GRACE_MS = 1_000;
+/** How long an event may be under way after a list has shown what it is about, in ms: a container is off the list before
+ *  its volumes are removed, and only then its end is told. Doubled for each stream that brought nothing at all, so that
+ *  behind a proxy that lets no event through the streams come no faster than this. */
+const GRACE_MS = 2_000;
 const MAX_GRACE_MS = 60_000;
 /** Events told apart from those that come again. The Engine keeps the last 256 and repeats no others. */
 const REMEMBERED = 1_024;
