@@ -123,6 +123,9 @@ describe("system: the process and what it tells", function () {
     await runtime.until("slow", "running");
     expect(await runtime.containers("slow")).to.have.lengthOf(1);
     await runtime.bots.updateOne({ _id: "slow" }, { $set: { stopGraceSeconds: 0 } });
+    await eventually("the old one is told to stop", async () => (await runtime.status("slow"))?.state === "stopping");
+    const [old] = await runtime.containers("slow");
+    await runtime.docker.getContainer(old?.Id ?? "").kill(); // its grace is twenty seconds, and nobody need wait for them
     await eventually(
       "it runs under the new document",
       async () => (await runtime.containers("slow"))[0]?.Labels["botrunner.grace"] === "0",
