@@ -113,11 +113,11 @@ export function planAssignment(observed: Observed, policy: AssignmentPolicy = AL
 export function operationOf(step: Exclude<AssignmentStep, { kind: "create" }>, term: number): Operation {
   switch (step.kind) {
     case "free":
-      return freeSegment(step.segment, step.owner, step.epoch, term);
+      return freeSegment(step.segment, step.epoch);
     case "assign":
       return assignSegment(step.segment, step.epoch, step.to, term);
     case "revoke":
-      return revokeSegment(step.segment, step.owner, step.epoch, step.target, term);
+      return revokeSegment(step.segment, step.epoch, step.target, term);
     default:
       return assertNever(step);
   }

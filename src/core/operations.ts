@@ -8,12 +8,7 @@ export type Collection = "control" | "placements" | "segments" | "workers" | "st
 type Scalar = string | number | boolean | null;
 /** A document id; `{document}` marks one whose `_id` cannot name a bot. */
 export type RecordId = string | number | { readonly document: string };
-export type Test =
-  | { readonly is: Scalar }
-  | { readonly isNot: Scalar }
-  | { readonly in: readonly Scalar[] }
-  | { readonly atMost: number }
-  | { readonly below: number };
+export type Test = { readonly is: Scalar } | { readonly isNot: Scalar } | { readonly in: readonly Scalar[] } | { readonly atMost: number };
 /** Every field of one alternative must pass. */
 export type Alternative = Readonly<Record<string, Test>>;
 
@@ -67,49 +62,54 @@ export const stepDown = (sid: SessionId, inc: number, to: "draining" | "gone"): 
   add: { hbSeq: 1 },
 });
 
-/** O3, the half in MongoDB: only while the counter still stands where it was observed. */
+/** O3, the half in MongoDB: only while the counter still stands where it was observed. Every change of state that a worker
+ *  makes moves the counter, so this ends nobody who has left, and nobody twice. */
 export const endSession = (sid: SessionId, hbSeq: number): Operation => ({
   op: "O3",
   collection: "workers",
   id: sid,
-  where: [{ hbSeq: { is: hbSeq }, state: living }],
+  where: [{ hbSeq: { is: hbSeq } }],
   set: { state: "dead" },
 });
 
-/** O2 */
+// A segment and an epoch name one tenure: the epoch rises with every assignment and at no other time. So a write that
+// names the epoch needs to name neither the owner nor, where it makes no difference, the state.
+
+/** O2. What is free under an epoch stays so until this raises it: no other leader can have written in between. */
 export const assignSegment = (segment: SegmentId, epoch: Epoch, to: SessionId, term: number): Operation => ({
   op: "O2",
   collection: "segments",
   id: segment,
-  where: [{ state: { is: "free" }, epoch: { is: epoch }, term: { atMost: term } }],
+  where: [{ epoch: { is: epoch } }],
   set: { state: "assigned", owner: to, target: null, term },
   add: { epoch: 1 },
 });
 
-/** O3': frees what a dead or gone owner left. */
-export const freeSegment = (segment: SegmentId, owner: SessionId, epoch: Epoch, term: number): Operation => ({
+/** O3': frees what a dead or gone owner left. Whose term it is makes no difference: the dead stay dead. */
+export const freeSegment = (segment: SegmentId, epoch: Epoch): Operation => ({
   op: "O3'",
   collection: "segments",
   id: segment,
-  where: [{ owner: { is: owner }, epoch: { is: epoch }, term: { atMost: term } }],
-  set: { state: "free", owner: null, target: null, term },
+  where: [{ epoch: { is: epoch } }],
+  set: { state: "free", owner: null, target: null },
 });
 
-/** O4 */
-export const revokeSegment = (segment: SegmentId, owner: SessionId, epoch: Epoch, target: SessionId | null, term: number): Operation => ({
+/** O4. A leader that has been followed by another, and does not know it yet, moves nothing that the other has given away.
+ *  What is free is not revoked: nobody would be there to release it. */
+export const revokeSegment = (segment: SegmentId, epoch: Epoch, target: SessionId | null, term: number): Operation => ({
   op: "O4",
   collection: "segments",
   id: segment,
-  where: [{ owner: { is: owner }, epoch: { is: epoch }, state: { is: "assigned" }, term: { atMost: term } }],
+  where: [{ epoch: { is: epoch }, state: { is: "assigned" }, term: { atMost: term } }],
   set: { state: "revoking", target, term },
 });
 
 /** O5: the owner lets go, after its stop proof. */
-export const releaseSegment = (segment: SegmentId, owner: SessionId, epoch: Epoch): Operation => ({
+export const releaseSegment = (segment: SegmentId, epoch: Epoch): Operation => ({
   op: "O5",
   collection: "segments",
   id: segment,
-  where: [{ owner: { is: owner }, epoch: { is: epoch }, state: { in: ["assigned", "revoking"] } }],
+  where: [{ epoch: { is: epoch } }],
   set: { state: "free", owner: null },
 });
 
@@ -145,7 +145,7 @@ export const reportStatus = (bot: BotId, epoch: Epoch, sid: SessionId, fields: O
   op: "O6",
   collection: "status",
   id: bot,
-  where: [{ epoch: { below: epoch } }, { epoch: { is: epoch }, sid: { is: sid } }],
+  where: [{ epoch: { atMost: epoch } }],
   set: { ...fields, epoch, sid },
   upsert: true,
 });

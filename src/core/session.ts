@@ -8,8 +8,8 @@ import type { Timings } from "./timings.ts";
 type Channel = {
   /** When the last acknowledged renewal was sent: others can have begun to wait only after that. */
   readonly provenAt?: MonoMs | undefined;
-  /** Since when this channel proves nothing: somebody marked it, and a renewal through it would be no sign of life. */
-  readonly barredAt?: MonoMs;
+  /** This channel proves nothing: somebody marked it, and a renewal through it would be no sign of life. */
+  readonly isBarred?: true;
 };
 
 /** A worker's own view of its session. Immutable.
@@ -36,22 +36,22 @@ export function openSession(sid: SessionId, inc: number, sentAt: MonoMs): Sessio
 export function afterRenewal(session: Session, sentAt: MonoMs, outcome: Outcome | "unknown"): Session {
   if (outcome === "unknown" || session.lost !== undefined) return session;
   if (outcome === "missed") return { ...session, lost: "ended" };
-  const { barredAt } = session.lease;
-  // The mark was set before this renewal was sent, and yet the session lives: whoever set it has failed to end it.
-  const lease = barredAt !== undefined && sentAt > barredAt ? {} : session.lease;
+  // The mark was seen before this answer, and yet the session lives: whoever set it has failed to end it. Also where the
+  // renewal was sent before the mark was seen: it moved the counter that the mark's writer would have to find unmoved.
+  const lease = session.lease.isBarred === true ? {} : session.lease;
   return { ...session, store: { provenAt: latest(session.store.provenAt, sentAt) }, lease };
 }
 
 /** What a renewal of the worker's own Lease gave. `barred`: it carries the mark, or is gone. */
 export type LeaseOutcome = "renewed" | "barred" | "replaced" | "unknown";
 
-/** O1' came back at `now`. */
-export function afterLeaseRenewal(session: Session, sentAt: MonoMs, outcome: LeaseOutcome, now: MonoMs): Session {
+/** O1' came back. */
+export function afterLeaseRenewal(session: Session, sentAt: MonoMs, outcome: LeaseOutcome): Session {
   if (outcome === "unknown" || session.lost !== undefined) return session;
   if (outcome === "replaced") return { ...session, lost: "replaced" };
-  if (outcome === "barred") return { ...session, lease: { barredAt: session.lease.barredAt ?? now } };
+  if (outcome === "barred") return { ...session, lease: { isBarred: true } };
   // An answer that comes after the mark was seen is of a renewal that the mark has overtaken.
-  if (session.lease.barredAt !== undefined) return session;
+  if (session.lease.isBarred === true) return session;
   return { ...session, lease: { provenAt: latest(session.lease.provenAt, sentAt) } };
 }
 
@@ -86,7 +86,7 @@ export function rightOf(session: Session, now: MonoMs, { softMs, stopMs, callMs 
  *  The first write needs a session that MongoDB has just confirmed: where there is no Lease yet there is no mark either,
  *  and one that begins later could keep a session alive that nobody knows any more. */
 export function isLeaseDue({ store, lease }: Session, now: MonoMs, { renewMs, callMs }: Timings): boolean {
-  if (lease.barredAt !== undefined) return false;
+  if (lease.isBarred === true) return false;
   const confirmed = store.provenAt !== undefined && now - store.provenAt < renewMs + callMs;
   if (lease.provenAt === undefined) return confirmed;
   return now - lease.provenAt >= (confirmed ? LEASE_EVERY * renewMs : renewMs);

@@ -147,8 +147,10 @@ export class Leader {
       await this.#tolerate("assignment", async () => {
         if (!this.#merged) return;
         const observed = await this.#observe();
-        const isLater = observed.segments.some((s) => s.term > term);
-        if (isLater && judgeTerm(term, await this.#options.store.leaderTerm(), observed.segments) === "outgrown") {
+        // Read only where it matters: most of the time no record knows a later term.
+        while (observed.segments.some((s) => s.term > term)) {
+          const verdict = judgeTerm(term, await this.#options.store.leaderTerm(), observed.segments);
+          if (verdict === "lost") return;
           term = await this.#takeTerm(signal);
           bus.emit("leader:elected", { term });
         }

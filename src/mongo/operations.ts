@@ -25,6 +25,5 @@ function conditionOf(test: Test): Document {
   if ("isNot" in test) return { $ne: test.isNot };
   if ("in" in test) return { $in: [...test.in] };
   if ("atMost" in test) return { $lte: test.atMost };
-  if ("below" in test) return { $lt: test.below };
   return assertNever(test);
 }

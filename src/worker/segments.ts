@@ -143,9 +143,9 @@ export class OwnedSegments {
   }
 
   async #release(segment: SegmentId, epoch: Epoch): Promise<void> {
-    const { released, store, sid, bus, desired } = this.#options;
+    const { released, store, bus, desired } = this.#options;
     await released.append(segment, epoch);
-    await store.apply(releaseSegment(segment, sid, epoch));
+    await store.apply(releaseSegment(segment, epoch));
     this.#tenures = new Map([...this.#tenures].filter(([id]) => id !== segment));
     desired.disown(segment);
     bus.emit("segment:released", { segment, epoch });

@@ -16,6 +16,9 @@ export class Violation extends Error {
   }
 }
 
+/** An owner has read the placements again after so long, and has ended what it began before that. */
+const UNKNOWN_MS = 30_000;
+
 /** Watches the true state of the whole world, which no part of it can see, and throws at the first broken invariant. */
 export class Checker {
   readonly #world: World;
@@ -25,6 +28,8 @@ export class Checker {
   readonly #disabled = new Set<BotId>();
   /** Containers that were rightly asked to stop. */
   readonly #told = new Set<string>();
+  readonly #placedAt = new Map<BotId, number>();
+  readonly #leaving = new Set<string>();
   readonly #planned = new WeakMap<Operation, Epoch>();
   readonly #incs = new WeakMap<Operation, number>();
   /** The owner of each (segment, epoch), and the highest epoch that was given up. */
@@ -57,6 +62,24 @@ export class Checker {
     this.#owners = new Map();
     this.#givenUp = new Map();
     this.#terms = new Map();
+  }
+
+  /** The bot has no placement, or has one again: for a while its owner may not have seen it. */
+  unplaced(bot: BotId): void {
+    this.#placedAt.set(bot, this.#world.scheduler.now);
+  }
+
+  // What a worker does.
+
+  /** It has seen that the segment is on its way out. */
+  sawLeaving(worker: SimWorker, segment: SegmentId, epoch: Epoch | undefined): void {
+    this.#leaving.add(`${worker.session?.sid} ${worker.session?.inc} ${segment} ${epoch}`);
+  }
+
+  /** I3: it sends for a start only where it has not seen that. */
+  starting(worker: SimWorker, segment: SegmentId, epoch: Epoch): void {
+    if (this.#leaving.has(`${worker.session?.sid} ${worker.session?.inc} ${segment} ${epoch}`))
+      throw new Violation("I3", `${worker.pod.uid} starts a bot of segment ${segment}, which it has seen leaving in epoch ${epoch}`);
   }
 
   // What dockerd does.
@@ -96,7 +119,9 @@ export class Checker {
     const record = this.#world.mongo.get<SegmentRecord>("segments", segment);
     const isCurrent = worker?.session?.sid === sid && record?.owner === sid && record.epoch === epoch && record.state === "assigned";
     const isLeaving = worker === undefined || worker.phase !== "up" || worker.isDraining || this.#isSilent(worker);
-    if (isCurrent && !isLeaving && !this.#disabled.has(bot))
+    // Without its placement nobody knows the bot, until the leader places it again.
+    const isPlaced = (this.#placedAt.get(bot) ?? 0) <= this.#world.scheduler.now - UNKNOWN_MS;
+    if (isCurrent && !isLeaving && isPlaced && !this.#disabled.has(bot))
       throw new Violation("I10", `${bot} is killed by its owner ${sid} under its own epoch ${epoch}`);
     this.#told.add(container.id);
   }

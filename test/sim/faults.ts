@@ -1,3 +1,6 @@
+import type { BotId, SegmentId } from "../../src/core/ids.ts";
+import { deactivate, forgetPlacement } from "../../src/core/operations.ts";
+import { rightOf } from "../../src/core/session.ts";
 import type { World } from "./world.ts";
 import type { SimWorker } from "./worker.ts";
 
@@ -10,9 +13,10 @@ export type Fault = {
   readonly boundMs?: number;
 };
 
-/** L on the slowest clock, one round of the leader to see the last renewal, one to act, a poll of the worker, and a start.
+/** L on the slowest clock, one round of the leader to see the last renewal, one to act, a poll of the worker, and a
+ *  start with its wait for image and slot.
  *  No streams here: the product's hints save the worker's poll. */
-const FAILOVER_MS = 10_000 / 0.95 + 1_100 + 1_100 + 1_100 + 1_000;
+const FAILOVER_MS = 10_000 / 0.95 + 1_100 + 1_100 + 1_100 + 3_000;
 
 const paused =
   (low: number, high: number): Fault["begin"] =>
@@ -35,7 +39,16 @@ const down =
     world.network.trouble.down[store] = true;
     return { forMs: world.chance.between(low, high), over: () => (world.network.trouble.down[store] = false) };
   };
-const leaderOf = (world: World, other: SimWorker): SimWorker => world.living().find((w) => w.leader.isLeading) ?? other;
+const segmentIn = (world: World, bot: BotId): SegmentId => {
+  const found = world.bots.find((b) => b.bot === bot);
+  if (found === undefined) throw new RangeError(`Cannot find ${bot}`);
+  return found.segment;
+};
+/** One of those that lead, or believe to. */
+const leaderOf = (world: World, other: SimWorker): SimWorker => {
+  const leaders = world.living().filter((w) => w.leader.isLeading);
+  return leaders.length === 0 ? other : world.chance.pick(leaders);
+};
 
 export const faults = {
   "process killed": {
@@ -66,9 +79,12 @@ export const faults = {
     begin: (world, victim) => {
       const forMs = world.chance.between(2_000, 30_000);
       victim.pause();
-      victim.pod.fenceFrozenUntil = world.scheduler.now + forMs;
+      // A fence that freezes after its worker has been silent for long strikes too late, and nothing can be done about it:
+      // published in ARCHITECTURE.md. Here both freeze together.
+      const isTogether = victim.session !== undefined && rightOf(victim.session, victim.pod.mono(), world.timings) === "start";
+      if (isTogether) victim.pod.fenceFrozenUntil = world.scheduler.now + forMs;
       // The kubelet's probe sees the fence's tick grow old.
-      if (forMs > 5_000)
+      if (isTogether && forMs > 5_000)
         world.scheduler.after(world.chance.between(5_000, 6_500), () => {
           if (!victim.pod.isLost) victim.pod.killDocker("the kubelet");
         });
@@ -151,7 +167,7 @@ export const faults = {
         pod.fenceSkewMs = 0;
         pod.lookAtFence();
       };
-      return { forMs: world.chance.between(1_000, 15_000), over };
+      return { forMs: world.chance.between(1_000, 40_000), over };
     },
   },
   "wall clock jumps": {
@@ -171,8 +187,8 @@ export const faults = {
   },
   "planned moves": {
     begin: (world, other) => {
-      const leader = leaderOf(world, other);
-      for (let i = 0; i < 3; i++) world.scheduler.after(world.chance.between(0, 5_000), () => leader.leader.moveSomething());
+      for (let i = 0; i < 3; i++)
+        world.scheduler.after(world.chance.between(0, 5_000), () => leaderOf(world, other).leader.moveSomething());
       return { forMs: 6_000 };
     },
     boundMs: 12_000,
@@ -229,6 +245,16 @@ export const faults = {
       world.checker.setEnabled(bot, false);
       const over = (): void => world.checker.setEnabled(bot, true);
       return { forMs: world.chance.between(1_000, 20_000), over };
+    },
+  },
+  "placement lost": {
+    begin: (world) => {
+      const { bot } = world.chance.pick(world.bots);
+      world.checker.unplaced(bot);
+      world.mongo.apply(deactivate(bot, segmentIn(world, bot), null));
+      world.mongo.apply(forgetPlacement(bot));
+      // The leader's admission finds the bot in the user's collection, and places it again.
+      return { forMs: world.chance.between(500, 5_000), over: () => (world.checker.unplaced(bot), world.placeBots()) };
     },
   },
   "bot crashes": {

@@ -231,7 +231,7 @@ export class SimLeader {
         const { _id, owner, epoch } = chance.pick(seen.segments);
         const target = chance.pick(seen.workers.filter((w) => w._id !== owner));
         if (owner !== null) {
-          const operation = revokeSegment(_id, owner, epoch, target._id, term);
+          const operation = revokeSegment(_id, epoch, target._id, term);
           worker.world.checker.planned(operation, epoch);
           worker.apply(operation, () => {});
         }

@@ -6,7 +6,12 @@ import type { SimWorker } from "./worker.ts";
 import { type Line, World } from "./world.ts";
 
 /** One fault of a play: when, in ms of the world, and to which of the living workers. */
-type Act = { readonly at: number; readonly fault: FaultName; readonly victim: number };
+export type Act = {
+  readonly at: number;
+  readonly fault: FaultName;
+  readonly victim: number;
+  /** How long; absent: as chance will have it. */ readonly forMs?: number;
+};
 export type Play = { readonly seed: number; readonly acts: readonly Act[]; readonly untilMs: number };
 export type Ending = {
   readonly play: Play;
@@ -43,6 +48,24 @@ export function playOf(seed: number): Play {
       act(chance.pick(FAULT_NAMES), chance.between(0, SPREAD_MS));
   }
   return { seed, acts, untilMs: START_MS + SLOTS * SLOT_MS };
+}
+
+/** A play of these faults only, several at a time: it aims at what only they together can break. */
+export function aimedPlay(seed: number, aims: readonly FaultName[]): Play {
+  const chance = new Chance(seed ^ 0xa13);
+  const acts = Array.from({ length: SLOTS }, (_, slot) => {
+    const many = Math.floor(chance.between(3, 8));
+    return Array.from({ length: many }, () => ({
+      at: START_MS + slot * SLOT_MS + chance.between(0, SPREAD_MS),
+      fault: chance.pick(aims),
+      victim: Math.floor(chance.next() * 3),
+    }));
+  });
+  return { seed, acts: acts.flat(), untilMs: START_MS + SLOTS * SLOT_MS };
+}
+
+export function scriptedPlay(seed: number, acts: readonly Act[]): Play {
+  return { seed, acts, untilMs: START_MS + SLOT_MS };
 }
 
 /** Plays until the end or the first broken invariant. `isTold`: with a timeline, which costs time. */
@@ -87,12 +110,13 @@ class Stage {
     }
   }
 
-  #begin({ fault, victim }: Act): void {
+  #begin({ fault, victim, forMs: fixedMs }: Act): void {
     const world = this.#world;
     const living = world.living();
     const worker = living[victim % living.length];
     if (worker === undefined) return;
-    const { forMs, over } = (faults[fault] as Fault).begin(world, worker);
+    const { forMs: chanceMs, over } = (faults[fault] as Fault).begin(world, worker);
+    const forMs = fixedMs ?? chanceMs;
     world.say(worker.pod, `FAULT ${fault}`);
     world.coverage.count(`fault ${fault}`);
     for (const other of this.#on.keys()) if (other !== fault) world.coverage.count(`pair ${[fault, other].toSorted().join(" + ")}`);

@@ -1,7 +1,8 @@
 import { expect } from "chai";
 import { Coverage } from "./coverage.ts";
 import { neverSeen } from "./expected.ts";
-import { perform, playOf } from "./play.ts";
+import { perform, playOf, scriptedPlay } from "./play.ts";
+import { regressions } from "./regressions.ts";
 import { timeline, shrink } from "./shrink.ts";
 
 /** How many plays the quick suite sees; `npm run sim` sees as many as one likes. */
@@ -27,6 +28,15 @@ describe("simulation: the protocol under faults, in virtual time", function () {
     for (let seed = SEEDS; seed < MOST_SEEDS && neverSeen(coverage).length > 0; seed++) perform(playOf(seed), coverage);
     expect(neverSeen(coverage)).to.deep.equal([]);
   });
+
+  for (const { why, acts } of regressions) {
+    it(`does not break again: ${why}`, () => {
+      for (let seed = 0; seed < 10; seed++) {
+        const ending = perform(scriptedPlay(seed, acts), new Coverage());
+        if (ending.violation !== undefined) expect.fail(timeline(shrink(ending)));
+      }
+    });
+  }
 
   it("plays the same seed the same way", () => {
     const [one, two] = [perform(playOf(7), new Coverage(), { isTold: true }), perform(playOf(7), new Coverage(), { isTold: true })];

@@ -1,7 +1,7 @@
 import type { MonoMs } from "../../src/core/clock.ts";
 import { type ClaimVerdict, decideClaim } from "../../src/core/claim.ts";
 import { type Desired, planBot } from "../../src/core/containers.ts";
-import type { BotId, Epoch, SegmentId } from "../../src/core/ids.ts";
+import type { BotId, ContainerId, Epoch, SegmentId } from "../../src/core/ids.ts";
 import { judgeLease, renewLease } from "../../src/core/lease.ts";
 import {
   activate,
@@ -340,7 +340,7 @@ export class SimWorker {
   #afterLease(sentAt: MonoMs, outcome: Parameters<typeof afterLeaseRenewal>[2]): void {
     if (this.session === undefined) return;
     if (outcome === "barred") this.world.coverage.count("lease barred");
-    this.session = afterLeaseRenewal(this.session, sentAt, outcome, this.pod.mono());
+    this.session = afterLeaseRenewal(this.session, sentAt, outcome);
     this.#settle();
   }
 
@@ -432,6 +432,7 @@ export class SimWorker {
       if (changed.has(segment) || before.has(_id) !== this.#placements.has(_id)) this.visit(_id);
       else if (this.#placements.has(_id) && this.world.checker.isDisabled(_id)) this.visit(_id);
     }
+    for (const segment of leaving) this.world.checker.sawLeaving(this, segment, tenures.get(segment)?.epoch);
     for (const segment of gained) this.world.say(this.pod, `gains segment ${segment} epoch ${tenures.get(segment)?.epoch}`);
     this.#isComplete = true;
     this.#release();
@@ -469,7 +470,7 @@ export class SimWorker {
     if (epoch === undefined || session === undefined) return;
     this.pod.releasedIn(this.incarnation).set(segment, epoch);
     this.world.say(this.pod, `releases segment ${segment} epoch ${epoch}`);
-    this.apply(releaseSegment(segment, session.sid, epoch), (outcome) => {
+    this.apply(releaseSegment(segment, epoch), (outcome) => {
       if (outcome === undefined || this.tenures.get(segment)?.epoch !== epoch) return;
       this.tenures = new Map([...this.tenures].filter(([id]) => id !== segment));
     });
@@ -571,26 +572,34 @@ export class SimWorker {
     );
   }
 
+  /** The image has to come, and a slot has to be free: what was decided before that need not hold after it. */
   #start(bot: BotId, desired: Desired | undefined, next: (answer: { readonly ok: boolean; readonly why?: string }) => void): void {
+    const { chance, dockerTrouble } = this.world;
     const { session } = this;
     if (desired?.want !== "run" || session === undefined || !this.#mayStart(desired.segment, desired.epoch))
       return this.#leave(bot, RETRY_MS);
     const labels: Labels = { bot, segment: desired.segment, epoch: desired.epoch, sid: session.sid };
-    this.pod.create(
-      labels,
-      this.mine((made) => {
-        if (!made.ok) return next(made);
-        this.pod.start(
-          made.value,
-          this.mine((begun) => {
-            if (begun.ok) {
-              this.#memory.set(bot, afterStart(this.#memory.get(bot) ?? FRESH, hash(), made.value, this.pod.mono()));
-              this.#report(bot, desired.epoch);
-            }
-            // Whether it may still run is what the next look decides, by what is ours then.
-            next(begun);
-          }),
-        );
+    const waitMs = chance.is(0.1) ? 2_000 + dockerTrouble.slowMs / 2 : 100;
+    this.after(chance.between(0, waitMs), () => {
+      if (!this.#mayStart(labels.segment, labels.epoch)) return this.#leave(bot, RETRY_MS);
+      this.world.checker.starting(this, labels.segment, labels.epoch);
+      this.pod.create(
+        labels,
+        this.mine((made) => (made.ok ? this.#startMade(labels, made.value, next) : next(made))),
+      );
+    });
+  }
+
+  #startMade(labels: Labels, made: ContainerId, next: (answer: { readonly ok: boolean; readonly why?: string }) => void): void {
+    this.pod.start(
+      made,
+      this.mine((begun) => {
+        if (begun.ok) {
+          this.#memory.set(labels.bot, afterStart(this.#memory.get(labels.bot) ?? FRESH, hash(), made, this.pod.mono()));
+          this.#report(labels.bot, labels.epoch);
+        }
+        // Whether it may still run is what the next look decides, by what is ours then.
+        next(begun);
       }),
     );
   }

@@ -21,14 +21,13 @@ export function applyTo(
   return { outcome: "won", document: { ...base, ...set, ...Object.fromEntries(sums) } };
 }
 
-/** A missing field equals null, and only numbers are above or below numbers. */
+/** A missing field equals null, and only numbers compare with numbers. */
 function pass(test: Test, field: unknown): boolean {
   const value = field ?? null;
   if ("is" in test) return value === test.is;
   if ("isNot" in test) return value !== test.isNot;
   if ("in" in test) return test.in.some((one) => one === value);
-  if ("atMost" in test) return typeof value === "number" && value <= test.atMost;
-  return typeof value === "number" && value < test.below;
+  return typeof value === "number" && value <= test.atMost;
 }
 
 function demanded(where: Operation["where"]): Record<string, unknown> {

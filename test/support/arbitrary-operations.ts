@@ -22,7 +22,6 @@ const arbTest: fc.Arbitrary<Test> = fc.oneof(
   arbScalar.map((isNot) => ({ isNot })),
   fc.array(arbScalar, { minLength: 2, maxLength: 3 }).map((all) => ({ in: all })),
   arbNumber.map((atMost) => ({ atMost })),
-  arbNumber.map((below) => ({ below })),
 );
 
 const arbAlternative: fc.Arbitrary<Alternative> = fc.dictionary(fc.constantFrom(...names), arbTest, { minKeys: 1, maxKeys: 3 });

@@ -16,8 +16,8 @@ describe("mongo/operations filterOf()", () => {
     },
     {
       why: "any of several alternatives",
-      given: where({ n: { below: 2 } }, { s: { isNot: "x" } }),
-      gives: { _id: "a", $or: [{ n: { $lt: 2 } }, { s: { $ne: "x" } }] },
+      given: where({ n: { atMost: 2 } }, { s: { isNot: "x" } }),
+      gives: { _id: "a", $or: [{ n: { $lte: 2 } }, { s: { $ne: "x" } }] },
     },
     { why: "an id that is an object", given: { id: { document: "x" }, where: [] }, gives: { _id: { document: "x" } } },
   ]) {

@@ -422,8 +422,8 @@ describe("worker: what it owns", () => {
       await fleet.end(); // no leader that would give it back
       await fleet.startWorker();
       await fleet.clock.advance(3_000);
-      const { owner, epoch, term } = segmentOf("a");
-      await fleet.store.apply(freeSegment(placeOf("a"), owner!, epoch, term));
+      const { epoch } = segmentOf("a");
+      await fleet.store.apply(freeSegment(placeOf("a"), epoch));
       await fleet.clock.advance(15_000);
       expect(fleet.engine.running()).to.deep.equal([]);
       expect(fleet.store.get("placements", "a")?.["active"]).to.equal(true);
