@@ -5,6 +5,7 @@ import type { UserCollection } from "./bots.ts";
 import { isAuthenticationFailure } from "./errors.ts";
 import { type FeedOptions, MongoFeed } from "./feed.ts";
 import { Guard } from "./guard.ts";
+import { SharedFeed } from "./shared-feed.ts";
 import { MongoStore } from "./store.ts";
 
 export type MongoOptions = {
@@ -18,6 +19,9 @@ export type MongoOptions = {
 };
 
 const CALL_LIMIT_MS = 10_000;
+/** How long the server may keep a quiet stream's request, in ms: each answer that says "nothing" costs both sides a
+ *  call, and a change is told at once anyway. */
+const MAX_AWAIT_MS = 5_000;
 
 /** An open client and the guard that all its calls go through. */
 export type OpenClient = { readonly client: MongoClient; readonly guard: Guard };
@@ -39,7 +43,7 @@ export async function connectStore(options: MongoOptions & FeedOptions): Promise
   const store = new MongoStore(db, bots, guard);
   return {
     store,
-    feed: new MongoFeed(db, options.collectionName, options),
+    feed: new SharedFeed(new MongoFeed(db, options.collectionName, { awaitMs: Math.min(MAX_AWAIT_MS, guard.stageMs / 2), ...options })),
     ping: () => ping({ client, guard }),
     ensureIndexes: () => store.ensureIndexes(),
     close: () => client.close(),

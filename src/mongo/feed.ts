@@ -13,6 +13,8 @@ export type FeedOptions = {
   readonly resyncMs?: number;
   /** The same where there are no change streams. @default 5000 */
   readonly pollMs?: number;
+  /** How long the server may keep a quiet stream's request, in ms: well below the limit of a call. @default 2000 */
+  readonly awaitMs?: number;
   /** False: polls though the server may have change streams. @default true */
   readonly streams?: boolean;
   /** Told once how changes are seen, and again when that changes; `why` is the server's refusal. */
@@ -21,14 +23,28 @@ export type FeedOptions = {
 
 /** Ids are gathered this long before a hint is given, in ms. */
 const GATHER_MS = 50;
-/** How long the server may keep a quiet stream's request, in ms: below the limit of a call. */
-const MAX_AWAIT_MS = 2_000;
 /** Only what names the document: the document itself would come late and for nothing. */
-const ONLY_KEYS = [{ $project: { _id: 1, operationType: 1, documentKey: 1 } }];
+const ONLY_KEYS = { $project: { _id: 1, operationType: 1, documentKey: 1 } };
+/** A bot placed as inactive changes nothing for anybody: it gets neither an owner nor a container. The first admission of
+ *  a large collection would otherwise be told to the process that does it, bot by bot. */
+const NOT_PLACED_INACTIVE = { $match: { $nor: [{ operationType: "insert", "fullDocument.active": false }] } };
+const PIPELINES: Readonly<Record<Watched, readonly object[]>> = {
+  bots: [ONLY_KEYS],
+  placements: [NOT_PLACED_INACTIVE, ONLY_KEYS],
+  segments: [ONLY_KEYS],
+};
 /** After these a stream gives nothing more. */
 const LAST = new Set(["drop", "rename", "dropDatabase", "invalidate"]);
 
 type OnHint = (hint: Hint) => void;
+type Tell = {
+  readonly onHint: OnHint;
+  readonly lookAtAll: () => void;
+  /** The stream has its place: from here on nothing is missed. */
+  readonly onOpen: () => void;
+  /** The server has answered a request for changes. */
+  readonly onReply: () => void;
+};
 
 /** Hints from change streams; where the server has none, hints by the clock alone.
  *  A watch is in one of three states. *Streaming*: hints follow each change, with a full look at the start and at each
@@ -43,7 +59,7 @@ export class MongoFeed implements ChangeFeed {
   constructor(db: Db, botsCollection: string, options: FeedOptions) {
     this.#db = db;
     this.#collections = { bots: botsCollection, placements: "runtime.placements", segments: "runtime.segments" };
-    this.#options = { resyncMs: 180_000, pollMs: 5_000, streams: true, onMode: () => {}, ...options };
+    this.#options = { resyncMs: 180_000, pollMs: 5_000, awaitMs: 2_000, streams: true, onMode: () => {}, ...options };
   }
 
   async watch(what: Watched, onHint: OnHint, signal: AbortSignal): Promise<void> {
@@ -61,11 +77,14 @@ export class MongoFeed implements ChangeFeed {
       let isOpen = false;
       const onOpen = (): void => {
         isOpen = true;
-        attempt = 0;
         this.#tell("stream");
+        lookAtAll();
+      };
+      const onReply = (): void => {
+        attempt = 0; // a stream that opens and breaks at once is no progress
       };
       try {
-        await this.#stream(what, onHint, lookAtAll, onOpen, signal);
+        await this.#stream(what, { onHint, lookAtAll, onOpen, onReply }, signal);
       } catch (error) {
         if (signal.aborted) return;
         // Not the connection's fault but our reader's: it is not ours to hide.
@@ -90,21 +109,25 @@ export class MongoFeed implements ChangeFeed {
   }
 
   /** One stream until it breaks or is closed. @throws what broke it */
-  async #stream(what: Watched, onHint: OnHint, lookAtAll: () => void, onOpen: () => void, signal: AbortSignal): Promise<void> {
-    const { clock, resyncMs } = this.#options;
-    const stream = this.#db.collection(this.#collections[what]).watch(ONLY_KEYS, { maxAwaitTimeMS: MAX_AWAIT_MS });
+  async #stream(what: Watched, { onHint, lookAtAll, onOpen, onReply }: Tell, signal: AbortSignal): Promise<void> {
+    const { clock, resyncMs, awaitMs } = this.#options;
+    const stream = this.#db.collection(this.#collections[what]).watch([...PIPELINES[what]], { maxAwaitTimeMS: awaitMs });
     const gathered = new Gathered(what);
     const fresh = new Bell();
     const end = new AbortController();
     const over = AbortSignal.any([signal, end.signal]);
+    const opened = Promise.withResolvers<void>();
+    // The token that comes with the stream says where it begins; the first request may be kept for seconds. A server that
+    // gives none tells by its first reply. The full look comes after that: what changes during it is a hint.
+    stream.once("resumeTokenChanged", opened.resolve);
+    const onFirst = (): void => (opened.resolve(), onReply());
     const run = async (): Promise<void> => {
-      // Fixes where the stream begins. A change that comes with it is part of the full look, which therefore comes after it.
-      await stream.tryNext();
-      if (signal.aborted) return;
+      const reading = read(stream, gathered, fresh, onFirst).finally(() => end.abort());
+      await Promise.race([opened.promise, reading]);
+      if (over.aborted) return;
       onOpen();
-      lookAtAll();
       await Promise.all([
-        read(stream, gathered, fresh).finally(() => end.abort()),
+        reading,
         clock.sleep(resyncMs, over).then(() => every(clock, resyncMs, over, lookAtAll), ignore),
         tell(clock, gathered, fresh, onHint, over),
       ]);
@@ -125,10 +148,11 @@ export class MongoFeed implements ChangeFeed {
 }
 
 /** Asks one reply at a time, so that each has the limit of a call. */
-async function read(stream: ChangeStream, gathered: Gathered, fresh: Bell): Promise<void> {
+async function read(stream: ChangeStream, gathered: Gathered, fresh: Bell, onReply: () => void): Promise<void> {
   // A stream that was closed under its reader answers null at once, for ever.
   while (!stream.closed) {
     const change: ChangeStreamDocument | null = await stream.tryNext();
+    onReply();
     if (change === null) continue;
     gathered.add(change);
     fresh.ring();

@@ -75,6 +75,12 @@ const names = (id: string) => (hint: Hint) => hint.kind === "some" && hint.ids.i
     expect(feed.hints.filter((hint) => hint.kind !== "some")).to.deep.equal([{ kind: "all" }]);
   });
 
+  it("hints at everything as soon as the stream is open, though the server keeps its first request", async () => {
+    await using feed = await openFeed(uri, { awaitMs: 60_000, pollMs: 60_000 });
+    await given(feed.hints, isAll);
+    expect(feed.modes).to.deep.equal(["stream"]);
+  });
+
   for (const { why, _id } of [
     { why: "a number", _id: 5 },
     { why: "an empty string", _id: "" },
@@ -127,6 +133,23 @@ const names = (id: string) => (hint: Hint) => hint.kind === "some" && hint.ids.i
     await given(feed.hints, isAll);
     await feed.bots.insertOne({ _id: "p" });
     await given(feed.hints, names("p"));
+  });
+
+  it("says nothing of a placement that is inserted as inactive, and all of what becomes of it", async () => {
+    await using feed = await openFeed(uri, {}, "placements");
+    await given(feed.hints, isAll);
+    await feed.bots.insertMany([
+      { _id: "idle", active: false },
+      { _id: "busy", active: true },
+    ]);
+    await given(feed.hints, names("busy"));
+    expect(feed.hints.some(names("idle"))).to.equal(false);
+    await feed.bots.updateOne({ _id: "idle" } as object, { $set: { active: true } });
+    await given(feed.hints, names("idle"));
+    await feed.bots.updateOne({ _id: "idle" } as object, { $set: { active: false } });
+    await given(feed.hints, names("idle"), 2);
+    await feed.bots.deleteOne({ _id: "idle" } as object);
+    await given(feed.hints, names("idle"), 3);
   });
 
   it("returns when told to, at once if it was told before", async () => {
