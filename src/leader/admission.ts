@@ -55,22 +55,29 @@ export class Admission {
     let steps = 0;
     let decided: Decision[] = [];
     let unmatched: BotId[] = [];
+    let written: Promise<void> = Promise.resolve();
+    // One batch is written while the next one is read, never more: memory stays bounded.
     const flush = async (): Promise<void> => {
-      steps += await this.#applyAll(decided);
-      // The cursors read at different moments: a bot that seems deleted may just have moved between them.
-      steps += await this.look(unmatched);
+      await written;
+      written = this.#carryOut(decided, unmatched).then((taken) => void (steps += taken));
+      written.catch(() => {}); // told by whoever waits for it next
       decided = [];
       unmatched = [];
     };
-    for await (const { id, parts } of mergeSorted<Item>(streams, (item) => item.id)) {
-      const found = parts.flatMap((p) => (p?.kind === "found" ? [p.found] : []));
-      const placement = parts.flatMap((p) => (p?.kind === "placement" ? [p.placement] : []))[0];
-      documents += found.length;
-      if (found.length === 0) unmatched.push(id as BotId);
-      else decided.push(...this.#decide(found, placement));
-      if (decided.length + unmatched.length >= BATCH) await flush();
+    try {
+      for await (const { id, parts } of mergeSorted<Item>(streams, (item) => item.id)) {
+        const found = parts.flatMap((p) => (p?.kind === "found" ? [p.found] : []));
+        const placement = parts.flatMap((p) => (p?.kind === "placement" ? [p.placement] : []))[0];
+        documents += found.length;
+        if (found.length === 0) unmatched.push(id as BotId);
+        else decided.push(...this.#decide(found, placement));
+        if (decided.length + unmatched.length >= BATCH) await flush();
+      }
+      await flush();
+      await written;
+    } finally {
+      await written.catch(() => {}); // a write that is on its way ends before the merge does
     }
-    await flush();
     await this.reportUnusable(signal);
     bus.emit("admission:merged", { documents, steps, tookMs: clock.mono() - began });
   }
@@ -93,8 +100,15 @@ export class Admission {
     for await (const found of this.#options.store.otherBots(signal)) await this.#applyAll(this.#decide([found], undefined));
   }
 
+  async #carryOut(decided: readonly Decision[], unmatched: readonly BotId[]): Promise<number> {
+    // The cursors read at different moments: a bot that seems deleted may just have moved between them.
+    return (await this.#applyAll(decided)) + (await this.look(unmatched));
+  }
+
   #decide(found: readonly FoundDocument[], placement: PlacementRecord | undefined): Decision[] {
     const twins = found.length > 1;
+    // Whatever the document says, an active bot is its owner's: it need not be read for that.
+    if (!twins && placement?.active === true) return [];
     return found.flatMap((one): Decision[] => {
       // Where an ObjectId and its string twin both stand, the ObjectId is the bot.
       const verdict = botIdOf(one.raw);

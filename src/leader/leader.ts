@@ -17,6 +17,8 @@ import type { LeaderStore } from "./ports.ts";
 /** Hints are gathered this long before the leader acts. Source: design.md section 5. */
 const DEBOUNCE_MS = 250;
 const NEXT_STEP_MS = 20;
+/** The first merge waits so long for the feed, and no longer: it must not hang on a stream that does not open. */
+const FIRST_HINT_MS = 1_000;
 /** Steps that are written at the same time; each is about another segment. */
 const WIDTH = 16;
 
@@ -111,6 +113,8 @@ export class Leader {
 
   async #admitLoop(signal: AbortSignal): Promise<void> {
     const { admission, clock, checkIntervalMs } = this.#options;
+    // The feed's first word is to look at everything: with it the first merge is the only one.
+    await this.#admit.wait(clock, FIRST_HINT_MS, signal);
     while (!signal.aborted) {
       await this.#tolerate("admission", async () => {
         if (this.#mergeDue) {

@@ -4,7 +4,7 @@ import { asStoreError } from "./errors.ts";
 /** Part of the limit that one stage of a call may take: below 1, so that the driver's own fault, which says more, comes first. */
 const STAGE = 0.8;
 
-type Cursor<T> = { next(): Promise<T | null>; close(): Promise<void> };
+type Cursor<T> = { next(): Promise<T | null>; readBufferedDocuments(count: number): T[]; close(): Promise<void> };
 
 /** Ends every call to MongoDB in time and names its fault. The driver bounds only the stages of a call (its `timeoutMS`
  *  has had no effect since 7.8), and it may go through them twice; so we stop waiting by ourselves. */
@@ -42,7 +42,9 @@ export class Guard {
     try {
       for (;;) {
         signal.throwIfAborted();
-        const item = await this.call(what, () => cursor.next());
+        // What came with the last reply is here: only the next reply is a call, with a timer and a race of its own.
+        const [here] = cursor.readBufferedDocuments(1);
+        const item = here ?? (await this.call(what, () => cursor.next()));
         if (item === null) return;
         yield item;
       }

@@ -30,7 +30,7 @@ export class MongoStore implements LeaderStore, WorkerStore {
   /** What our own reads need. Idempotent. @throws {StoreUnreachableError} */
   async ensureIndexes(): Promise<void> {
     await this.#guard.call("make indexes", async () => {
-      await this.#of("placements").createIndexes([{ key: { segment: 1, active: 1 } }, { key: { active: 1, segment: 1 } }]);
+      await this.#of("placements").createIndexes([{ key: { active: 1, segment: 1 } }]);
       await this.#of("segments").createIndexes([{ key: { owner: 1 } }]);
       await this.#of("status").createIndexes([{ key: { state: 1 } }]);
       await this.#of("runs").createIndexes([{ key: { bot: 1, ended: -1 } }, { key: { ended: 1 }, expireAfterSeconds: RUN_TTL_SECONDS }]);

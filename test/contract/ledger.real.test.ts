@@ -69,7 +69,7 @@ const sockets = (): number => process.getActiveResourcesInfo().filter((kind) => 
   it("makes its indexes twice", async () => {
     await connection.ensureIndexes();
     const keys = (await db.collection("runtime.placements").indexes()).map(({ key }) => key as unknown);
-    expect(keys).to.deep.include({ segment: 1, active: 1 });
+    expect(keys).to.deep.include({ active: 1, segment: 1 });
   });
 
   it("works as the product connects", async () => {

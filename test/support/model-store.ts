@@ -203,7 +203,7 @@ export class ModelStore implements LeaderStore, WorkerStore, ChangeFeed {
     if (signal.aborted) return;
     const watcher = { what, onHint };
     this.#watchers.add(watcher);
-    if (!this.#away) onHint({ kind: "all" });
+    if (!this.#away && !this.muted) onHint({ kind: "all" });
     const { promise, resolve } = Promise.withResolvers<void>();
     signal.addEventListener("abort", () => resolve(), { once: true });
     await promise;

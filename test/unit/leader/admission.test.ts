@@ -25,6 +25,8 @@ describe("leader/admission Admission", () => {
   let unusable: string[];
   let merged: LeaderEvents["admission:merged"][0][];
   let admission: Admission;
+  /** The reader of documents, which counts them. */
+  let read: ReturnType<typeof createBotReader> & { count: number };
 
   beforeEach(() => {
     store = new ModelStore();
@@ -33,7 +35,8 @@ describe("leader/admission Admission", () => {
     bus.on("admission:stepped", ({ step }) => steps.push(step));
     bus.on("document:unusable", ({ document }) => unusable.push(document));
     bus.on("admission:merged", (told) => merged.push(told));
-    const read = createBotReader({ maxStopGraceSeconds: 60 });
+    const reader = createBotReader({ maxStopGraceSeconds: 60 });
+    read = Object.assign((...of: Parameters<typeof reader>) => ((read.count += 1), reader(...of)), { count: 0 });
     admission = new Admission({ store, read, maxSegment: MAX_SEGMENT, clock: new FakeClock(), bus });
   });
   afterEach(() => expect(store.openStreams).to.equal(0));
@@ -127,6 +130,30 @@ describe("leader/admission Admission", () => {
       [3, 3],
       [3, 0],
     ]);
+  });
+
+  it("writes one batch while it reads the next one, and reads no further", async () => {
+    for (let n = 0; n < 2_000; n++) store.putBot(aDocument(`bot-${n}`, { enabled: false }));
+    const gate = Promise.withResolvers<void>();
+    store.before("insertPlacements", () => gate.promise);
+    read.count = 0;
+    const merging = admission.merge(never);
+    for (let seen = -1; seen !== read.count;) {
+      seen = read.count;
+      await new Promise((turn) => setImmediate(turn));
+    }
+    expect(read.count).to.equal(1_000);
+    gate.resolve();
+    await merging;
+    expect([read.count, (await store.findPlacements([bot("bot-0"), bot("bot-1999")])).length]).to.deep.equal([2_000, 2]);
+  });
+
+  it("does not read the documents of active bots: they are their owners'", async () => {
+    for (const id of ["a", "b", "c"]) store.putBot(aDocument(id));
+    store.put("placements", placed("a"));
+    store.put("placements", placed("b", { active: false }));
+    await admission.merge(never);
+    expect(read.count).to.equal(2);
   });
 
   describe("races", () => {

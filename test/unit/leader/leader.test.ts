@@ -36,6 +36,23 @@ describe("leader/leader Leader", () => {
     expect(segmentOf(a)).to.deep.equal({ _id: a, state: "assigned", owner: "w", epoch: born + 1, term: 1, target: null });
   });
 
+  it("compares everything once at its start: the feed's first look is its own", async () => {
+    let merges = 0;
+    fleet.leaderBus.on("admission:merged", () => merges++);
+    fleet.startLeader();
+    await fleet.clock.advance(10_000);
+    expect(merges).to.equal(1);
+  });
+
+  it("does not wait for a feed that says nothing", async () => {
+    fleet.store.put("workers", aWorker("w"));
+    fleet.store.putBot(aDocument("a"));
+    fleet.store.muted = true;
+    fleet.startLeader();
+    await fleet.clock.advance(2_000);
+    expect(segmentOf(a)?.owner).to.equal("w");
+  });
+
   it("follows a hint at once, not at the next check", async () => {
     fleet.store.put("workers", aWorker("w"));
     fleet.startLeader();

@@ -13,7 +13,7 @@ function collectionOf(strings: readonly string[], optionsOf: () => Promise<objec
   const find = (filter: { _id: { $type: unknown } }, options: object) => {
     asked.push(options);
     const rest = filter._id.$type === "string" ? strings.map((_id) => ({ _id })) : [];
-    return { next: async () => rest.shift() ?? null, close: async () => {} };
+    return { next: async () => rest.shift() ?? null, readBufferedDocuments: () => [], close: async () => {} };
   };
   return { asked, bots: { find, options: optionsOf } as unknown as UserCollection };
 }

@@ -67,9 +67,39 @@ describe("mongo: Guard", () => {
 
   it("ends a stream that gets no answer, and closes its cursor", async () => {
     let closed = 0;
-    const cursor = { next: silence, close: async () => void closed++ };
+    const cursor = { next: silence, readBufferedDocuments: () => [], close: async () => void closed++ };
     expect(await fault(guard.stream("read bots", cursor, never).next())).to.be.instanceOf(StoreUnreachableError);
     expect(closed).to.equal(1);
+  });
+
+  it("asks once for each reply, and takes what came with it from the cursor, in order and one at a time", async () => {
+    const replies = [["a", "b", "c"], ["d"]];
+    let here: string[] = [];
+    let asked = 0;
+    const taken: number[] = [];
+    const cursor = {
+      next: async (): Promise<string | null> => {
+        asked += 1;
+        here = replies.shift() ?? [];
+        return here.shift() ?? null;
+      },
+      readBufferedDocuments: (count: number): string[] => {
+        taken.push(count);
+        return here.splice(0, count);
+      },
+      close: async () => {},
+    };
+    expect(await Array.fromAsync(guard.stream("read bots", cursor, never))).to.deep.equal(["a", "b", "c", "d"]);
+    expect([asked, new Set(taken)]).to.deep.equal([3, new Set([1])]);
+  });
+
+  it("stops at an abort though more is here already", async () => {
+    const end = new AbortController();
+    const cursor = { next: silence, readBufferedDocuments: () => ["a"], close: async () => {} };
+    const read = async (): Promise<void> => {
+      for await (const _ of guard.stream("read bots", cursor, end.signal)) end.abort(new Error("enough"));
+    };
+    expect(await fault(read())).to.equal(end.signal.reason);
   });
 
   it("gives the reason of an abort rather than the cursor's complaint", async () => {
@@ -80,6 +110,7 @@ describe("mongo: Guard", () => {
         end.abort(reason);
         throw new MongoNetworkError("closed");
       },
+      readBufferedDocuments: () => [],
       close: async () => {},
     };
     expect(await fault(guard.stream("read bots", cursor, end.signal).next())).to.equal(reason);
