@@ -26,4 +26,6 @@ COPY package.json ./
 # A number, so that Kubernetes can see without a passwd file that it is not root.
 USER 10001:10001
 EXPOSE 8080
-ENTRYPOINT ["/usr/bin/tini", "--", "node", "dist/main.js"]
+# Garbage dies young here: batches of documents, replies, log lines. With V8's own choice the nursery grows to 190 MB after
+# a pass over a large collection and stays so for the life of a process that is idle otherwise.
+ENTRYPOINT ["/usr/bin/tini", "--", "node", "--max-semi-space-size=8", "dist/main.js"]

@@ -28,8 +28,9 @@ export class BenchRuntime {
     return this.#child?.pid ?? 0;
   }
 
-  /** Spawns it; `env` wins over what it runs with otherwise. */
-  async spawn(env: NodeJS.ProcessEnv = {}): Promise<void> {
+  /** Spawns it; `env` wins over what it runs with otherwise.
+   *  @param command what node runs. @default this checkout's source */
+  async spawn(env: NodeJS.ProcessEnv = {}, command: readonly string[] = [main]): Promise<void> {
     const { runDir, mongoUri, dockerHost } = this.#bench;
     const own = {
       MONGO_URI: mongoUri,
@@ -39,7 +40,7 @@ export class BenchRuntime {
       HTTP_PORT: "0",
       LOG_FORMAT: "text",
     };
-    const child = spawn(process.execPath, [main], {
+    const child = spawn(process.execPath, command, {
       stdio: ["ignore", "pipe", "inherit"],
       detached: true,
       env: { PATH: process.env.PATH, HOME: process.env.HOME, ...own, ...env },
