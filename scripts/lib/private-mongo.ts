@@ -25,6 +25,8 @@ export interface PrivateMongo {
 export interface PrivateMongoOptions extends Place {
   /** For example `--standalone` (no change streams), `--auth`, `--enable-test-commands` (configureFailPoint). */
   readonly flags?: readonly string[];
+  /** Appended to the URI, such as `&tls=true` and its files for a server that speaks TLS. */
+  readonly query?: string;
   /** @default a free one */
   readonly port?: number;
   /** A directory to open again, for restarts. @default a new one in the run directory */
@@ -65,7 +67,7 @@ export async function startPrivateMongo(options: PrivateMongoOptions): Promise<P
     await ended;
   };
   // directConnection: change streams and transactions work, and a proxy in between is not bypassed.
-  const uri = `mongodb://127.0.0.1:${port}/?directConnection=true`;
+  const uri = `mongodb://127.0.0.1:${port}/?directConnection=true${options.query ?? ""}`;
   try {
     await recordProcess(options.runDir, child.pid ?? 0);
     const state = await until("the MongoDB wire server", 30_000, async () => (over ? "ended" : (await pings(uri)) && "up"));

@@ -7,6 +7,7 @@ import { type FeedOptions, MongoFeed } from "./feed.ts";
 import { Guard } from "./guard.ts";
 import { SharedFeed } from "./shared-feed.ts";
 import { MongoStore } from "./store.ts";
+import { tlsMend } from "./tls-faults.ts";
 
 export type MongoOptions = {
   readonly uri: string;
@@ -106,6 +107,8 @@ function asConnectError(error: unknown): unknown {
       cause: error,
     });
   if (!(error instanceof Error)) return error;
+  const mend = tlsMend(error);
+  if (mend !== undefined) return new ConfigurationError(mend, { cause: error });
   const { syscall, path } = error as NodeJS.ErrnoException;
   if (syscall?.startsWith("query") === true)
     return new StoreUnreachableError("Cannot look up the hosts of MONGO_URI in DNS", { cause: error });
