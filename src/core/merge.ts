@@ -8,7 +8,9 @@ export type Row<T> = { readonly id: string; readonly parts: readonly (T | undefi
 export async function* mergeSorted<T>(streams: readonly AsyncIterable<T>[], idOf: (item: T) => string): AsyncGenerator<Row<T>> {
   const sources = streams.map((s) => s[Symbol.asyncIterator]());
   try {
-    const heads = await Promise.all(sources.map((s) => s.next()));
+    const heads: IteratorResult<T>[] = [];
+    // One after the other: the first answer is the dearest, and a slow server must not be asked for all of them at once.
+    for (const source of sources) heads.push(await source.next());
     for (;;) {
       let id: string | undefined;
       for (const head of heads) {

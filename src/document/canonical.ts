@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { BotSpec } from "../core/bot.ts";
 import type { SpecHash } from "../core/ids.ts";
 
@@ -15,5 +15,5 @@ export function canonicalJson(value: unknown): string {
 
 /** Two documents with the same hash need no restart between them. */
 export function hashSpec(spec: BotSpec): SpecHash {
-  return createHash("sha256").update(canonicalJson(spec)).digest("hex") as SpecHash;
+  return hash("sha256", canonicalJson(spec)) as SpecHash;
 }

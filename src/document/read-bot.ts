@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { BotReading, FoundDocument } from "../core/bot.ts";
-import { botIdOf, type RawId } from "../core/ids.ts";
+import { botIdOf, type RawId, type SpecHash } from "../core/ids.ts";
 import { botSchema } from "./bot-schema.ts";
 import { canonicalJson, hashSpec } from "./canonical.ts";
 import { bounded, faultLine, gotText, must } from "./faults.ts";
@@ -58,12 +58,16 @@ function read({ raw, document }: FoundDocument, twin: boolean, maxStopGraceSecon
   if (faults.length > 0 || data === undefined || !verdict.ok)
     return { kind: "invalid", ...(verdict.ok ? { id: verdict.id } : {}), document: name, faults: bounded(faults) };
   const spec = toSpec(data);
+  let hash: SpecHash | undefined;
   return {
     kind: "valid",
     id: verdict.id,
     enabled: data.enabled ?? true,
     spec,
-    hash: hashSpec(spec),
+    // A third of the cost of a reading, and who admits a new or a disabled bot does not ask for it.
+    get hash() {
+      return (hash ??= hashSpec(spec));
+    },
     warnings: unknownFields(shallow(document)),
   };
 }

@@ -12,8 +12,9 @@ import { sideBySide } from "../process/side-by-side.ts";
 import type { LeaderBus } from "./events.ts";
 import type { LeaderStore } from "./ports.ts";
 
-/** Decisions that are carried out together: new bots go in one write, and memory is bounded by what they hold. */
-const BATCH = 500;
+/** Decisions that are carried out together: new bots go in one write, and memory is bounded by what they hold. A write
+ *  of 200 takes a replica set about as long as it takes us to read the next 200; more would only grow old in memory. */
+const BATCH = 200;
 /** Of the other writes, so many at the same time. */
 const WIDTH = 32;
 

@@ -142,7 +142,7 @@ describe("leader/admission Admission", () => {
       seen = read.count;
       await new Promise((turn) => setImmediate(turn));
     }
-    expect(read.count).to.equal(1_000);
+    expect(read.count).to.equal(400);
     gate.resolve();
     await merging;
     expect([read.count, (await store.findPlacements([bot("bot-0"), bot("bot-1999")])).length]).to.deep.equal([2_000, 2]);
