@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto";
-import { join } from "node:path";
 import { expect } from "chai";
 import { type Document, MongoClient } from "mongodb";
 import { openCache } from "../../scripts/lib/cache.ts";
@@ -68,8 +67,6 @@ describe("Change feed: faults", function () {
   let server: PrivateMongo;
   let user: MongoClient;
   let watching: Watching | undefined;
-  const start = async (over: Partial<Parameters<typeof startPrivateMongo>[0]>): Promise<PrivateMongo> =>
-    startPrivateMongo({ runDir: run.dir, cacheDir: await openCache(process.env), say: () => {}, ...over });
   const fail = (mode: "alwaysOn" | "off" | { readonly times: number }, data: object = {}): Promise<unknown> =>
     user.db("admin").command({ configureFailPoint: "failCommand", mode, data });
 
@@ -77,7 +74,8 @@ describe("Change feed: faults", function () {
     this.timeout(120_000); // the server comes from PyPI where it is not in the cache
     if (!process.env.MONGO_URI) return this.skip();
     run = await openRun();
-    server = await start({ flags: ["--enable-test-commands"] });
+    const place = { runDir: run.dir, cacheDir: await openCache(process.env), say: () => {} };
+    server = await startPrivateMongo({ ...place, flags: ["--enable-test-commands"] });
     user = new MongoClient(server.uri);
   });
   afterEach(async () => {
@@ -132,25 +130,6 @@ describe("Change feed: faults", function () {
     const mine = (watching = await Watching.start(server.uri, { pollMs: 100 }));
     await mine.sees("three looks", () => mine.alls >= 3);
     expect(mine.modes).to.deep.equal([]);
-  });
-
-  it("goes on after the server was away, and ends at once while it is", async () => {
-    const storagePath = join(run.dir, "away");
-    const first = await start({ storagePath });
-    const mine = (watching = await Watching.start(first.uri));
-    await first.stop();
-    const second = await start({ storagePath, port: first.port });
-    const own = new MongoClient(second.uri);
-    await eventually("it sees changes again", async () => {
-      await own
-        .db(dbName)
-        .collection<Keyed>("bots")
-        .updateOne({ _id: "a" } as object, { $inc: { n: 1 } }, { upsert: true });
-      return mine.ids.includes("a");
-    });
-    await own.close();
-    await second.stop();
-    expect(await mine.end()).to.be.lessThan(1_000);
   });
 
   it("names segments by their numbers, and ends at once though the server keeps a quiet stream's request", async () => {

@@ -1,11 +1,14 @@
 import { expect } from "chai";
-import { MongoNetworkError, MongoNetworkTimeoutError, MongoParseError, MongoServerError } from "mongodb";
+import { MongoBulkWriteError, MongoError, MongoNetworkError, MongoNetworkTimeoutError, MongoParseError, MongoServerError } from "mongodb";
 import { StoreUnreachableError } from "../../../src/core/errors.ts";
 import { asStoreError, isDuplicateKey, refusesChangeStreams } from "../../../src/mongo/errors.ts";
 import { Guard } from "../../../src/mongo/guard.ts";
 
 const server = (code: number, labels: string[] = []): MongoServerError =>
   new MongoServerError({ code, errmsg: "said so", errorLabels: labels });
+/** As the driver tells a fault that met a whole bulk. */
+const bulk = (error: MongoError): MongoBulkWriteError => new MongoBulkWriteError(error as never, {} as never);
+const named = (name: string): MongoError => Object.defineProperty(new MongoError("late"), "name", { value: name });
 const never = new AbortController().signal;
 
 const silence = (): Promise<never> => new Promise(() => {});
@@ -24,6 +27,8 @@ describe("mongo: faults", () => {
     { why: "a cursor that was lost in an election", error: server(43), passes: true },
     { why: "a full disk", error: server(14_031), passes: true },
     { why: "a code that the server calls retryable", error: server(1, ["RetryableWriteError"]), passes: true },
+    { why: "a bulk that got no connection", error: bulk(named("MongoWaitQueueTimeoutError")), passes: true },
+    { why: "a bulk that the user may not write", error: bulk(server(13)), passes: false },
     { why: "a right that is missing", error: server(13), passes: false },
     { why: "a duplicate key", error: server(11_000), passes: false },
     { why: "a query that is wrong", error: server(2), passes: false },

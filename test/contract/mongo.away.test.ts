@@ -1,0 +1,156 @@
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { expect } from "chai";
+import { type Document, MongoClient } from "mongodb";
+import { openCache } from "../../scripts/lib/cache.ts";
+import { type MongoRelay, relayMongo } from "../../scripts/lib/mongo-relay.ts";
+import { type PrivateMongo, type PrivateMongoOptions, startPrivateMongo } from "../../scripts/lib/private-mongo.ts";
+import { openRun, type Run } from "../../scripts/lib/run-dir.ts";
+import { StoreUnreachableError } from "../../src/core/errors.ts";
+import type { Hint } from "../../src/core/ledger.ts";
+import { nextTerm } from "../../src/core/operations.ts";
+import { type Connection, connectStore, type MongoOptions } from "../../src/mongo/connect.ts";
+import type { MongoStore } from "../../src/mongo/store.ts";
+import { systemClock } from "../../src/process/clock.ts";
+import { aSegment, aWorker, bot, segment, sid } from "../support/builders.ts";
+import { eventually } from "../support/eventually.ts";
+import { rejection } from "./engine.suite.ts";
+
+type Keyed = Document & { _id: unknown };
+const never = new AbortController().signal;
+const first = (items: AsyncIterable<unknown>): Promise<unknown> => items[Symbol.asyncIterator]().next();
+
+async function drain(items: AsyncIterator<unknown>): Promise<void> {
+  while ((await items.next()).done !== true);
+}
+
+/** One call of every kind that the store makes. */
+const CALLS: Readonly<Record<string, (store: MongoStore) => Promise<unknown>>> = {
+  apply: (store) => store.apply(nextTerm(1)),
+  insert: (store) => store.insert("segments", aSegment(1)),
+  insertPlacements: (store) => store.insertPlacements([{ _id: bot(), segment: segment(1), active: true, done: null }]),
+  recordRun: (store) => store.recordRun({ _id: "c", bot: bot(), ended: new Date(0) } as Parameters<MongoStore["recordRun"]>[0]),
+  publishFleet: (store) => store.publishFleet({ leader: "a" }),
+  stringBots: (store) => first(store.stringBots(never)),
+  objectIdBots: (store) => first(store.objectIdBots(never)),
+  otherBots: (store) => first(store.otherBots(never)),
+  allPlacements: (store) => first(store.allPlacements(never)),
+  activePlacements: (store) => first(store.activePlacements([segment(1)], never)),
+  findBots: (store) => store.findBots([bot()]),
+  findPlacements: (store) => store.findPlacements([bot()]),
+  findStatuses: (store) => store.findStatuses([bot()]),
+  activeSegments: (store) => store.activeSegments(),
+  segments: (store) => store.segments(),
+  ownedSegments: (store) => store.ownedSegments(sid()),
+  workers: (store) => store.workers(),
+  fleet: (store) => store.fleet(),
+  leaderTerm: (store) => store.leaderTerm(),
+  countInvalid: (store) => store.countInvalid(),
+};
+
+describe("MongoDB adapter: a server that goes away", function () {
+  this.timeout(60_000);
+  let run: Run;
+  let server: PrivateMongo;
+  let user: MongoClient;
+  let dbName: string;
+  const closers: (() => Promise<unknown>)[] = [];
+
+  /** A storage to come back to, and a short memory: the server forgets all but 100 changes after every 1,000. */
+  const kept = () => ({ storagePath: join(run.dir, "away"), flags: ["--oplog-max-entries", "100"] });
+  const start = async (over: Partial<PrivateMongoOptions> = {}): Promise<PrivateMongo> =>
+    startPrivateMongo({ runDir: run.dir, cacheDir: await openCache(process.env), say: () => {}, ...over });
+
+  /** The product's connection with a watch on the bots that has had its first look. */
+  async function connect(uri: string, over: Partial<MongoOptions> = {}): Promise<Connection & { readonly hints: Hint[] }> {
+    const adapters = { clock: systemClock, random: () => 0, resyncMs: 60_000, pollMs: 60_000 };
+    const connection = await connectStore({ uri, dbName, collectionName: "bots", ...adapters, ...over });
+    const hints: Hint[] = [];
+    const end = new AbortController();
+    const watching = connection.feed.watch("bots", (hint) => hints.push(hint), end.signal);
+    closers.push(async () => {
+      end.abort();
+      await watching;
+      await connection.close();
+    });
+    await eventually("the first look", async () => hints.length > 0);
+    return { ...connection, hints };
+  }
+
+  const write = (_id: string): Promise<unknown> =>
+    user
+      .db(dbName)
+      .collection<Keyed>("bots")
+      .updateOne({ _id } as object, { $inc: { n: 1 } }, { upsert: true });
+  const alls = (hints: readonly Hint[]): number => hints.filter(({ kind }) => kind === "all").length;
+  const seesById = (hints: readonly Hint[], id: string): Promise<unknown> =>
+    eventually(`the bot "${id}" by its id`, async () => {
+      await write(id);
+      return hints.some((hint) => hint.kind === "some" && hint.ids.includes(id));
+    });
+
+  before(async function () {
+    this.timeout(120_000);
+    if (!process.env.MONGO_URI) return this.skip();
+    run = await openRun();
+    server = await start(kept());
+    user = new MongoClient(server.uri);
+  });
+  beforeEach(() => {
+    dbName = `away_${randomBytes(5).toString("hex")}`;
+  });
+  afterEach(async () => {
+    for (const close of closers.splice(0).toReversed()) await close();
+  });
+  after(async () => {
+    await user?.close();
+    await server?.stop();
+    await run?.remove();
+  });
+
+  it("ends every call by its limit while the server stands still, and goes on when it moves", async () => {
+    await user
+      .db(dbName)
+      .collection<Keyed>("bots")
+      .insertMany(Array.from({ length: 500 }, (_, n) => ({ _id: `b${n}` })));
+    const { store, hints } = await connect(server.uri, { timeoutMs: 800 });
+    const reading = store.stringBots(never)[Symbol.asyncIterator]();
+    await reading.next(); // its cursor is open, and more is to come
+    process.kill(server.pid, "SIGSTOP");
+    try {
+      const faults = await Promise.all(Object.entries(CALLS).map(async ([name, call]) => [name, await rejection(call(store))] as const));
+      for (const [name, fault] of faults) expect(fault, name).to.be.instanceOf(StoreUnreachableError);
+      expect(await rejection(drain(reading))).to.be.instanceOf(StoreUnreachableError);
+      expect(await rejection(connect(server.uri, { timeoutMs: 800 }))).to.be.instanceOf(StoreUnreachableError);
+    } finally {
+      process.kill(server.pid, "SIGCONT");
+    }
+    await eventually("the store answers", () => store.workers().catch(() => undefined));
+    await seesById(hints, "later");
+  });
+
+  it("goes on when the server was killed and is back on its storage", async () => {
+    const { store, hints } = await connect(server.uri);
+    process.kill(server.pid, "SIGKILL");
+    await server.stop();
+    server = await start({ ...kept(), port: server.port });
+    await eventually("the store answers", () => store.insert("workers", aWorker("a")).catch(() => undefined));
+    await seesById(hints, "later");
+  });
+
+  it("looks at everything when it missed more than the server remembers", async () => {
+    const relay: MongoRelay = await relayMongo(server.port, () => ({}));
+    closers.push(relay.stop);
+    const { hints } = await connect(`mongodb://127.0.0.1:${relay.port}/?directConnection=true`);
+    await seesById(hints, "before");
+    await relay.goAway();
+    await user
+      .db(dbName)
+      .collection<Keyed>("bots")
+      .insertMany(Array.from({ length: 1_500 }, (_, n) => ({ _id: `missed-${n}` })));
+    await relay.comeBack();
+    await eventually("the second look", async () => alls(hints) > 1);
+    expect(hints.some((hint) => hint.kind === "some" && hint.ids.includes("missed-1499"))).to.equal(false);
+    await seesById(hints, "later");
+  });
+});
