@@ -61,7 +61,8 @@ export function asStoreError(error: unknown, what: string): unknown {
     : error;
 }
 
-function passes(error: MongoError): boolean {
+function passes(told: MongoError): boolean {
+  const error = inner(told);
   return (
     error instanceof MongoNetworkError ||
     error instanceof MongoServerSelectionError ||
@@ -70,4 +71,10 @@ function passes(error: MongoError): boolean {
     PASSING_LABELS.some((label) => error.hasErrorLabel(label)) ||
     (error instanceof MongoServerError && PASSING.has(Number(error.code)))
   );
+}
+
+/** A bulk tells the fault of its connection, or of its whole command, as one of its own. */
+function inner(error: MongoError): MongoError {
+  const cause: unknown = error instanceof MongoBulkWriteError ? error.errorResponse : undefined;
+  return cause instanceof MongoError ? cause : error;
 }
