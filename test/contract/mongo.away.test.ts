@@ -62,19 +62,25 @@ describe("MongoDB adapter: a server that goes away", function () {
     startPrivateMongo({ runDir: run.dir, cacheDir: await openCache(process.env), say: () => {}, ...over });
 
   /** The product's connection with a watch on the bots that has had its first look. */
-  async function connect(uri: string, over: Partial<MongoOptions> = {}): Promise<Connection & { readonly hints: Hint[] }> {
+  async function connect(
+    uri: string,
+    over: Partial<MongoOptions> = {},
+  ): Promise<Connection & { readonly hints: Hint[]; leave(): Promise<void> }> {
     const adapters = { clock: systemClock, random: () => 0, resyncMs: 60_000, pollMs: 60_000 };
     const connection = await connectStore({ uri, dbName, collectionName: "bots", ...adapters, ...over });
     const hints: Hint[] = [];
     const end = new AbortController();
     const watching = connection.feed.watch("bots", (hint) => hints.push(hint), end.signal);
-    closers.push(async () => {
+    const leave = async (): Promise<void> => {
       end.abort();
       await watching;
+    };
+    closers.push(async () => {
+      await leave();
       await connection.close();
     });
     await eventually("the first look", async () => hints.length > 0);
-    return { ...connection, hints };
+    return { ...connection, hints, leave };
   }
 
   const write = (_id: string): Promise<unknown> =>
@@ -114,10 +120,12 @@ describe("MongoDB adapter: a server that goes away", function () {
       .collection<Keyed>("bots")
       .insertMany(Array.from({ length: 500 }, (_, n) => ({ _id: `b${n}` })));
     const { store, hints } = await connect(server.uri, { timeoutMs: 800 });
+    const other = await connect(server.uri);
     const reading = store.stringBots(never)[Symbol.asyncIterator]();
     await reading.next(); // its cursor is open, and more is to come
     process.kill(server.pid, "SIGSTOP");
     try {
+      await other.leave(); // long before the request that the server keeps would end
       const faults = await Promise.all(Object.entries(CALLS).map(async ([name, call]) => [name, await rejection(call(store))] as const));
       for (const [name, fault] of faults) expect(fault, name).to.be.instanceOf(StoreUnreachableError);
       expect(await rejection(drain(reading))).to.be.instanceOf(StoreUnreachableError);
