@@ -10,6 +10,7 @@ import type { FeedOptions } from "../../src/mongo/feed.ts";
 import { systemClock } from "../../src/process/clock.ts";
 import { eventually } from "../support/eventually.ts";
 
+type Keyed = Document & { _id: string };
 const named = process.env["MONGO_URI"];
 
 const sockets = (): number => process.getActiveResourcesInfo().filter((kind) => kind === "TCPSocketWrap").length;
@@ -110,18 +111,27 @@ const names = (id: string) => (hint: Hint) => hint.kind === "some" && hint.ids.i
     for (const hint of feed.hints) if (hint.kind === "some") expect(hint.ids.length).to.be.at.most(1_000);
   });
 
-  it("goes on after its collection was dropped, and looks at everything", async () => {
-    await using feed = await openFeed(uri);
-    await given(feed.hints, isAll);
-    await feed.bots.insertOne({ _id: "a" });
-    await given(feed.hints, names("a"));
-    await feed.bots.drop();
-    await given(feed.hints, isAll, 2);
-    await eventually("it sees changes again", async () => {
-      await feed.bots.updateOne({ _id: "b" } as object, { $inc: { n: 1 } }, { upsert: true });
-      return feed.hints.some(names("b"));
+  for (const { why, what, end } of [
+    { why: "the user's collection was dropped", what: "bots", end: ({ bots }) => bots.drop() },
+    { why: "the user's collection was renamed", what: "bots", end: ({ bots }) => bots.rename("kept") },
+    { why: "the placements were dropped", what: "placements", end: ({ bots }) => bots.drop() },
+    { why: "the database was dropped", what: "bots", end: ({ db }) => db.dropDatabase() },
+  ] satisfies { why: string; what: Watched; end: (feed: Awaited<ReturnType<typeof openFeed>>) => Promise<unknown> }[]) {
+    it(`goes on after ${why}, and looks at everything`, async () => {
+      await using feed = await openFeed(uri, {}, what);
+      await given(feed.hints, isAll);
+      await feed.bots.insertOne({ _id: "a" });
+      await given(feed.hints, names("a"));
+      await end(feed);
+      await given(feed.hints, isAll, 2);
+      await eventually("it sees changes again", async () => {
+        await feed.db
+          .collection<Keyed>(what === "bots" ? what : `runtime.${what}`)
+          .updateOne({ _id: "b" }, { $inc: { n: 1 } }, { upsert: true });
+        return feed.hints.some(names("b"));
+      });
     });
-  });
+  }
 
   it("looks at everything again by its clock", async () => {
     await using feed = await openFeed(uri, { resyncMs: 50 });

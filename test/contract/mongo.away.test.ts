@@ -57,7 +57,7 @@ describe("MongoDB adapter: a server that goes away", function () {
   const closers: (() => Promise<unknown>)[] = [];
 
   /** A storage to come back to, and a short memory: the server forgets all but 100 changes after every 1,000. */
-  const kept = () => ({ storagePath: join(run.dir, "away"), flags: ["--oplog-max-entries", "100"] });
+  const kept = () => ({ storagePath: join(run.dir, "away"), flags: ["--oplog-max-entries", "100", "--enable-test-commands"] });
   const start = async (over: Partial<PrivateMongoOptions> = {}): Promise<PrivateMongo> =>
     startPrivateMongo({ runDir: run.dir, cacheDir: await openCache(process.env), say: () => {}, ...over });
 
@@ -83,11 +83,10 @@ describe("MongoDB adapter: a server that goes away", function () {
     return { ...connection, hints, leave };
   }
 
-  const write = (_id: string): Promise<unknown> =>
-    user
-      .db(dbName)
-      .collection<Keyed>("bots")
-      .updateOne({ _id } as object, { $inc: { n: 1 } }, { upsert: true });
+  const bots = () => user.db(dbName).collection<Keyed>("bots");
+  const fill = (name: string, count: number): Promise<unknown> =>
+    bots().insertMany(Array.from({ length: count }, (_, n) => ({ _id: `${name}${n}` })));
+  const write = (_id: string): Promise<unknown> => bots().updateOne({ _id } as object, { $inc: { n: 1 } }, { upsert: true });
   const alls = (hints: readonly Hint[]): number => hints.filter(({ kind }) => kind === "all").length;
   const seesById = (hints: readonly Hint[], id: string): Promise<unknown> =>
     eventually(`the bot "${id}" by its id`, async () => {
@@ -115,10 +114,7 @@ describe("MongoDB adapter: a server that goes away", function () {
   });
 
   it("ends every call by its limit while the server stands still, and goes on when it moves", async () => {
-    await user
-      .db(dbName)
-      .collection<Keyed>("bots")
-      .insertMany(Array.from({ length: 500 }, (_, n) => ({ _id: `b${n}` })));
+    await fill("b", 500);
     const { store, hints } = await connect(server.uri, { timeoutMs: 800 });
     const other = await connect(server.uri);
     const reading = store.stringBots(never)[Symbol.asyncIterator]();
@@ -137,6 +133,24 @@ describe("MongoDB adapter: a server that goes away", function () {
     await seesById(hints, "later");
   });
 
+  for (const { why, data } of [
+    { why: "is lost", data: { errorCode: 43 } },
+    { why: "breaks with its connection", data: { closeConnection: true } },
+  ]) {
+    it(`ends a scan whose cursor ${why} as one that may be made again`, async () => {
+      await fill("b", 500);
+      const { store, leave } = await connect(server.uri);
+      await leave(); // its own requests are not to meet the fault
+      const reading = store.stringBots(never)[Symbol.asyncIterator]();
+      await reading.next();
+      await user
+        .db("admin")
+        .command({ configureFailPoint: "failCommand", mode: { times: 1 }, data: { failCommands: ["getMore"], ...data } });
+      expect(await rejection(drain(reading))).to.be.instanceOf(StoreUnreachableError);
+      expect(await Array.fromAsync(store.stringBots(never))).to.have.lengthOf(500);
+    });
+  }
+
   it("goes on when the server was killed and is back on its storage", async () => {
     const { store, hints } = await connect(server.uri);
     process.kill(server.pid, "SIGKILL");
@@ -152,10 +166,7 @@ describe("MongoDB adapter: a server that goes away", function () {
     const { hints } = await connect(`mongodb://127.0.0.1:${relay.port}/?directConnection=true`);
     await seesById(hints, "before");
     await relay.goAway();
-    await user
-      .db(dbName)
-      .collection<Keyed>("bots")
-      .insertMany(Array.from({ length: 1_500 }, (_, n) => ({ _id: `missed-${n}` })));
+    await fill("missed-", 1_500);
     await relay.comeBack();
     await eventually("the second look", async () => alls(hints) > 1);
     expect(hints.some((hint) => hint.kind === "some" && hint.ids.includes("missed-1499"))).to.equal(false);

@@ -1,7 +1,11 @@
 import { randomBytes } from "node:crypto";
+import { EventEmitter } from "node:events";
 import { expect } from "chai";
 import { BSON, type Collection, type Document, Long, MongoClient, ObjectId } from "mongodb";
 import { ConfigurationError, StoreUnreachableError } from "../../src/core/errors.ts";
+import { createBotReader } from "../../src/document/read-bot.ts";
+import { Admission } from "../../src/leader/admission.ts";
+import type { LeaderEvents } from "../../src/leader/events.ts";
 import { type Connection, connectStore } from "../../src/mongo/connect.ts";
 import { openUserBots } from "../../src/mongo/user-bots.ts";
 import { systemClock } from "../../src/process/clock.ts";
@@ -106,6 +110,27 @@ describe("MongoDB adapter: what only the real server shows", () => {
     expect(found?.document).to.deep.include({ int: 7, double: 7, long: 7 });
     expect(found?.document["huge"]).to.be.instanceOf(Long);
     expect(found?.document["of"]).to.be.instanceOf(ObjectId);
+  });
+
+  it("admits what stands around a document of 15 MB, and says of that one what is wrong", async () => {
+    const config = { text: "x".repeat(15 * 1024 * 1024) };
+    await users.insertMany([
+      { _id: "a", image: "i" },
+      { _id: "big", image: "i", config },
+      { _id: "c", image: "i" },
+    ]);
+    const { store } = connection;
+    const read = createBotReader({ maxStopGraceSeconds: 60 });
+    const admission = new Admission({ store, read, maxSegment: 16, clock: systemClock, bus: new EventEmitter<LeaderEvents>() });
+    await admission.merge(never);
+    expect((await collect(store.allPlacements(never))).map(({ _id, active }) => [_id, active])).to.deep.equal([
+      ["a", true],
+      ["big", false],
+      ["c", true],
+    ]);
+    const [status, ...others] = await store.findStatuses(["a", "big", "c"].map(bot));
+    expect([status?._id, status?.state, others]).to.deep.equal(["big", "invalid", []]);
+    expect(status?.message).to.match(/^config: must be at most 1048576 bytes as JSON, got 1572\d{4} bytes/);
   });
 
   it("reads on for longer than one call may take", async () => {
