@@ -56,8 +56,12 @@ describe("MongoDB adapter: a server that goes away", function () {
   let dbName: string;
   const closers: (() => Promise<unknown>)[] = [];
 
-  /** A storage to come back to, and a short memory: the server forgets all but 100 changes after every 1,000. */
-  const kept = () => ({ storagePath: join(run.dir, "away"), flags: ["--oplog-max-entries", "100", "--enable-test-commands"] });
+  /** A storage to come back to that keeps what was acknowledged, and a short memory: after every 1,000 changes the server
+   *  forgets all but 100. */
+  const kept = () => ({
+    storagePath: join(run.dir, "away"),
+    flags: ["--sync-on-commit", "--oplog-max-entries", "100", "--enable-test-commands"],
+  });
   const start = async (over: Partial<PrivateMongoOptions> = {}): Promise<PrivateMongo> =>
     startPrivateMongo({ runDir: run.dir, cacheDir: await openCache(process.env), say: () => {}, ...over });
 
@@ -109,6 +113,7 @@ describe("MongoDB adapter: a server that goes away", function () {
   });
   after(async () => {
     await user?.close();
+    if (server !== undefined) process.kill(server.pid, "SIGKILL"); // its storage is of no use any more
     await server?.stop();
     await run?.remove();
   });

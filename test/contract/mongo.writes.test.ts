@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { expect } from "chai";
 import { type Document, MongoClient } from "mongodb";
 import { openCache } from "../../scripts/lib/cache.ts";
@@ -51,7 +50,7 @@ describe("MongoDB adapter: writes of unknown outcome", function () {
     if (!process.env.MONGO_URI) return this.skip();
     run = await openRun();
     const place = { runDir: run.dir, cacheDir: await openCache(process.env), say: () => {} };
-    server = await startPrivateMongo({ ...place, storagePath: join(run.dir, "writes"), flags: ["--enable-test-commands"] });
+    server = await startPrivateMongo({ ...place, flags: ["--enable-test-commands"] });
     user = new MongoClient(server.uri);
     relay = await relayMongo(server.port, () => {
       const asked = new Set<number>();
