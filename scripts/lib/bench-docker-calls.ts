@@ -1,6 +1,8 @@
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 
+import { coupleSockets } from "./couple-sockets.ts";
+
 export interface DockerCalls {
   /** For DOCKER_HOST. */
   readonly at: string;
@@ -17,14 +19,7 @@ export async function countDockerCalls(dockerHost: string, socketPath: string): 
   const dial = (): Socket => (url.protocol === "unix:" ? connect(url.pathname) : connect(Number(url.port || 2375), url.hostname));
   const server = createServer((client) => {
     const engine = dial();
-    for (const [socket, other] of [
-      [client, engine],
-      [engine, client],
-    ] as const) {
-      open.add(socket);
-      socket.on("error", () => other.destroy());
-      socket.on("close", () => (open.delete(socket), other.destroy()));
-    }
+    coupleSockets(client, engine, open);
     engine.pipe(client);
     // Node writes the head of a request in one piece, and asks on one connection only when the answer before has come.
     client.on("data", (chunk: Buffer) => {

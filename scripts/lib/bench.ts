@@ -62,7 +62,7 @@ export function summary(values: readonly number[], unit: string, digits = 1): st
 }
 
 /** Asks until the answer is true. @throws after the limit */
-export async function waitFor(what: string, limitMs: number, ask: () => Promise<boolean>): Promise<void> {
-  for (const end = performance.now() + limitMs; !(await ask()); await sleep(50))
+export async function waitFor(what: string, limitMs: number, ask: () => Promise<boolean>, everyMs = 50): Promise<void> {
+  for (const end = performance.now() + limitMs; !(await ask()); await sleep(everyMs))
     if (performance.now() > end) throw new Error(`Waited ${limitMs} ms in vain until ${what}`);
 }

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 
+import { coupleSockets } from "./couple-sockets.ts";
 import { splitMessages } from "./mongo-wire.ts";
 
 /** What becomes of the messages of one connection. */
@@ -24,14 +25,7 @@ export async function relayMongo(target: number, judge: () => Judge): Promise<Mo
   const open = new Set<Socket>();
   const server = createServer((client) => {
     const upstream = connect(target, "127.0.0.1");
-    for (const [socket, other] of [
-      [client, upstream],
-      [upstream, client],
-    ] as const) {
-      open.add(socket);
-      socket.on("error", () => other.destroy());
-      socket.on("close", () => (open.delete(socket), other.destroy()));
-    }
+    coupleSockets(client, upstream, open);
     const { answer = () => undefined, loses = () => false } = judge();
     const onRequest = splitMessages((message) => {
       const own = answer(message);

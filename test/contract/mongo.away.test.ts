@@ -69,7 +69,7 @@ describe("MongoDB adapter: a server that goes away", function () {
   async function connect(
     uri: string,
     over: Partial<MongoOptions> = {},
-  ): Promise<Connection & { readonly hints: Hint[]; leave(): Promise<void> }> {
+  ): Promise<Connection & { readonly hints: Hint[]; readonly leave: () => Promise<void> }> {
     const adapters = { clock: systemClock, random: () => 0, resyncMs: 60_000, pollMs: 60_000 };
     const connection = await connectStore({ uri, dbName, collectionName: "bots", ...adapters, ...over });
     const hints: Hint[] = [];

@@ -7,7 +7,7 @@ import { Guard } from "../../../src/mongo/guard.ts";
 const server = (code: number, labels: string[] = []): MongoServerError =>
   new MongoServerError({ code, errmsg: "said so", errorLabels: labels });
 /** As the driver tells a fault that met a whole bulk. */
-const bulk = (error: MongoError): MongoBulkWriteError => new MongoBulkWriteError(error as never, {} as never);
+const bulk = (error: MongoError): MongoBulkWriteError => new MongoBulkWriteError(error, {} as never);
 const named = (name: string): MongoError => Object.defineProperty(new MongoError("late"), "name", { value: name });
 const never = new AbortController().signal;
 
