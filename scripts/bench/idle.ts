@@ -21,7 +21,7 @@ const MONGO_PER_SECOND = 3;
 const DOCKER_PER_SECOND = 2;
 
 /** As long as the runtime's own streams let the server keep a quiet one's request, in ms. */
-const AWAIT_MS = 2_000;
+const AWAIT_MS = 5_000;
 /** One for the bots, one for placements, one for segments. */
 const STREAMS = 3;
 
