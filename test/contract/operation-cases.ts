@@ -16,6 +16,7 @@ import {
   reportStatus,
   reportUnowned,
   revokeSegment,
+  settleFleet,
   stepDown,
 } from "../../src/core/operations.ts";
 import { aSegment, aWorker, bot, epoch, hash, segment, sid } from "../support/builders.ts";
@@ -145,6 +146,8 @@ export const operationCases: readonly OperationCase[] = [
   { why: "O7 makes no term", operation: nextTerm(4) },
 
   { why: "adopt changes hands", operation: adoptFleet(fleet, newFleet), given: fleet, gives: { ...newFleet, settled: false } },
+  { why: "a fleet settles", operation: settleFleet("i"), given: fleet, gives: { settled: true } },
+  { why: "a fleet of another life does not settle", operation: settleFleet("i"), given: { ...fleet, incarnation: "k" } },
   { why: "adopt knows the owner", operation: adoptFleet(fleet, newFleet), given: { ...fleet, owner: "third" } },
   { why: "adopt knows the incarnation", operation: adoptFleet(fleet, newFleet), given: { ...fleet, incarnation: "k" } },
 
