@@ -41,7 +41,7 @@ const CALLS: Readonly<Record<string, (store: MongoStore) => Promise<unknown>>> =
   findStatuses: (store) => store.findStatuses([bot()]),
   activeSegments: (store) => store.activeSegments(),
   segments: (store) => store.segments(),
-  ownedSegments: (store) => store.ownedSegments(sid()),
+  ownedSegments: (store) => store.ownedSegments(sid(), [segment(1)]),
   workers: (store) => store.workers(),
   fleet: (store) => store.fleet(),
   leaderTerm: (store) => store.leaderTerm(),

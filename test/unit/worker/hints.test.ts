@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import * as fc from "fast-check";
 import type { Hint, Watched } from "../../../src/core/ledger.ts";
-import { aDocument, Fleet } from "../../support/fleet.ts";
+import { aDocument, fakeEngine, Fleet } from "../../support/fleet.ts";
 
 type Step =
   | { readonly kind: "put"; readonly id: string; readonly enabled: boolean }
@@ -32,7 +32,7 @@ describe("worker and leader: hints", () => {
     this.timeout(60_000);
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
-        const fleet = new Fleet();
+        const fleet = new Fleet(fakeEngine);
         const enabled = new Map(IDS.slice(0, 3).map((one) => [one, true]));
         try {
           await fleet.start(...[...enabled.keys()].map((one) => aDocument(one)));
