@@ -99,9 +99,9 @@ export const mutants: readonly Mutant[] = [
   guard(
     "stamp at sending",
     "the worker counts from the sending of a renewal",
-    "test/sim/worker.ts",
+    "test/sim/lifeline.ts",
     "this.session = afterRenewal(this.session, sentAt, outcome",
-    "this.session = afterRenewal(this.session, this.pod.mono(), outcome",
+    "this.session = afterRenewal(this.session, worker.pod.mono(), outcome",
     ["process stopped 3 s", "process stopped long", "worker cut from both", "network slow", "network slow"],
   ),
   guard(
@@ -170,15 +170,15 @@ export const mutants: readonly Mutant[] = [
   guard(
     "start gate's second look",
     "what was decided before the image and a slot had come need not hold after it",
-    "test/sim/worker.ts",
-    "if (!this.#mayStart(labels.segment, labels.epoch)) return this.#leave(bot, RETRY_MS);",
+    "test/sim/bots.ts",
+    "if (!this.#mayStart(labels)) return this.#leave(bot, RETRY_MS);",
     "",
     STOPS,
   ),
   guard(
     "stop proof",
     "a segment is let go when nothing of it runs or can begin to run",
-    "test/sim/worker.ts",
+    "test/sim/holdings.ts",
     "for (const segment of proven) if (still.includes(segment)) this.#letGo(segment);",
     'for (const [segment, { state }] of this.tenures) if (state === "leaving") this.#letGo(segment);',
   ),
@@ -201,9 +201,9 @@ export const mutants: readonly Mutant[] = [
   guard(
     "recreate rule",
     "a container that was made and not started is made anew",
-    "test/sim/worker.ts",
-    'case "remove":\n            return this.pod.remove(step.container, next);',
-    'case "remove":\n            return this.pod.start(step.container.id, next);',
+    "test/sim/bots.ts",
+    'case "remove":\n            return pod.remove(step.container, next);',
+    'case "remove":\n            return pod.start(step.container.id, next);',
     ["dockerd slow", "dockerd hangs", "planned moves", "process killed", "stops are slow"],
   ),
   guard(
@@ -227,9 +227,9 @@ export const mutants: readonly Mutant[] = [
   guard(
     "fresh dockerd",
     "a new session begins where nothing of an earlier one is left",
-    "test/sim/worker.ts",
-    "this.#onFreshDocker(() => {",
-    "void this.#onFreshDocker;\n    ((then: () => void) => then())(() => {",
+    "test/sim/announcement.ts",
+    "return this.#onFreshDocker(() => this.#insert(plan.sid));",
+    "return void this.#onFreshDocker, this.#insert(plan.sid);",
     ["process stopped long", "dockerd hangs", "process killed for long", "dockerd slow", "runtime.* dropped"],
   ),
   guard(

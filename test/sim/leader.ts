@@ -23,6 +23,7 @@ export class SimLeader {
   #leases: Leases = "unread";
   #isBusy = false;
   #failures = 0;
+  #watchingSince: number | undefined;
 
   constructor(worker: SimWorker) {
     this.#worker = worker;
@@ -36,8 +37,15 @@ export class SimLeader {
     return this.#failures >= 3;
   }
 
+  /** Whether it has watched the others for L: who leads without that must watch for so long before it can end a session. */
+  get isSeasoned(): boolean {
+    const { pod, world } = this.#worker;
+    return this.#watchingSince !== undefined && pod.mono() - this.#watchingSince >= world.timings.endMs;
+  }
+
   reset(): void {
     this.resign();
+    this.#watchingSince = undefined;
     this.#watches = new Map();
     this.#settling = undefined;
     this.#leases = "unread";
@@ -122,6 +130,7 @@ export class SimLeader {
     const now = worker.pod.mono();
     const { timings } = worker.world;
     this.#failures = 0;
+    this.#watchingSince ??= now;
     this.#watches = observeSessions(this.#watches, workers, this.#leases, now);
     if (fleet !== undefined) this.#settling = observeLife(this.#settling, fleet, this.#leases, now);
     // Somebody leads with a later term: every write of ours is refused. Not every look shows it, for reads may be old.

@@ -161,7 +161,8 @@ class Stage {
     const isClean = this.#lastLeader?.isDraining === true;
     if (able.length > 0 && (isClean ? this.#leaderless > 0 : this.#leaderless > 2 && (chance.is(0.3) || this.#leaderless > 7))) {
       for (const other of world.living()) if (!other.isPaused && other.leader.isLeading) other.leader.resign();
-      chance.pick(able).leader.lead();
+      const seasoned = able.filter((w) => w.leader.isSeasoned);
+      chance.pick(seasoned.length > 0 ? seasoned : able).leader.lead();
       this.#leaderless = 0;
     }
     scheduler.after(1_000, () => this.#elect());

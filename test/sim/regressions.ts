@@ -65,6 +65,10 @@ export const regressions: readonly { readonly why: string; readonly acts: readon
     ],
   },
   {
+    why: "a pod that had just started led, and had to watch for L before it could end the session of the leader that was lost",
+    acts: [{ at: 30_000, fault: "pod lost", victim: 0 }],
+  },
+  {
     why: "a mark on a Lease that was taken away again, and an observer that had not seen it ended a living session",
     acts: [
       { at: 30_000, fault: "worker cut from both", victim: 1, forMs: 11_900 },
