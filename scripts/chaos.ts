@@ -76,11 +76,18 @@ const faults: Record<string, () => Promise<void>> = {
     await pause(between(0, 3_000));
     await world.startMongo();
   },
+  "MongoDB connections dropped": () => failMongo(["find", "update", "insert", "getMore", "aggregate"], { closeConnection: true }),
+  // 91: it is shutting down, as in an election. 286: the change stream's history is lost.
+  "MongoDB refused": () => failMongo(["find", "update", "insert"], { errorCode: 91, errorLabels: ["RetryableWriteError"] }),
+  "change streams lost": () => failMongo(["getMore", "aggregate"], { errorCode: 286 }),
+  "Docker connections dropped": async () => world.cutDocker(),
+  "Docker replies lost": async () => world.loseDockerReplies(between(1, 6)),
   "container killed": () => someContainer(async (c) => c.kill()),
   "container removed": () => someContainer(async (c) => c.remove({ force: true })),
   "documents changed": async () => {
     for (let n = between(1, 6); n > 0; n--) await change();
   },
+  "documents stormed": () => withDb((db) => fleet.storm(db, 10)),
 };
 
 try {
@@ -97,6 +104,7 @@ try {
     if (world.runtimeHasEnded) {
       // What a supervisor does: a session that was lost, for instance, ends the process by design.
       say("the runtime has ended: starting it again");
+      for (const line of await lastLines(3)) say(`  it said: ${line}`);
       counts.set("runtime ended by itself", (counts.get("runtime ended by itself") ?? 0) + 1);
       await world.startRuntime();
     }
@@ -108,9 +116,14 @@ try {
   console.error(error);
   process.exitCode = interrupt.signal.aborted ? 130 : 1;
 } finally {
-  if (process.exitCode !== 0) console.error((await readFile(world.logPath, "utf8").catch(() => "")).split("\n").slice(-40).join("\n"));
+  if (process.exitCode !== 0) console.error((await lastLines(40)).join("\n"));
   await world.stop();
   await run.remove();
+}
+
+async function lastLines(count: number): Promise<string[]> {
+  const text = await readFile(world.logPath, "utf8").catch(() => "");
+  return text.trimEnd().split("\n").slice(-count);
 }
 
 async function judge(): Promise<number> {
@@ -143,6 +156,12 @@ async function judge(): Promise<number> {
 /** A user's change; while MongoDB is away the user tries again. */
 async function change(): Promise<void> {
   await withDb((db) => fleet.change(db));
+}
+
+/** The server fails so many of the runtime's commands, and nobody else's. */
+async function failMongo(failCommands: readonly string[], fault: Readonly<Record<string, unknown>>): Promise<void> {
+  const data = { appName: "bot-runner", failCommands, ...fault };
+  await withDb((db) => db.admin().command({ configureFailPoint: "failCommand", mode: { times: between(1, 20) }, data }));
 }
 
 async function withDb<T>(act: (db: ReturnType<MongoClient["db"]>) => Promise<T>): Promise<T> {

@@ -7,7 +7,7 @@ import { type Db, MongoClient } from "mongodb";
 import { judge, runBench, summary } from "../lib/bench.ts";
 import { BenchBots } from "../lib/bench-bots.ts";
 import { cpuOf } from "../lib/bench-cpu.ts";
-import { countDockerCalls } from "../lib/bench-docker-calls.ts";
+import { proxyDocker } from "../lib/docker-proxy.ts";
 
 const BOTS = 100;
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5);
@@ -28,7 +28,7 @@ const STREAMS = 3;
 type Counters = Readonly<Record<string, number>>;
 
 await runBench("bench:idle", async (bench) => {
-  const calls = await countDockerCalls(bench.dockerHost, join(bench.runDir, "counted.sock"));
+  const calls = await proxyDocker(bench.dockerHost, join(bench.runDir, "counted.sock"));
   const both = await BenchBots.open(bench, "bench_idle");
   const client = new MongoClient(bench.mongoUri);
   try {

@@ -1,4 +1,6 @@
 // What the runtime costs beside the raw Engine API: 100 bots at once, one at a time, and 100 taken over by a new process.
+import { setTimeout as sleep } from "node:timers/promises";
+
 import { type Bench, judge, median, runBench, summary, waitFor } from "../lib/bench.ts";
 import { BenchBots, inParallel } from "../lib/bench-bots.ts";
 import { cpuOf, cpuOfMachine } from "../lib/bench-cpu.ts";
@@ -10,6 +12,8 @@ const SLOTS = Number(process.env.START_CONCURRENCY ?? 4);
 const RAW = [2, 4, 8];
 /** Single bots a round. */
 const SINGLES = 10;
+/** Before each of them: what the one before set going is over. */
+const CALM_MS = 600;
 /** Calls at a time when the raw side inspects: as many as the runtime makes. */
 const INSPECTS = 16;
 
@@ -39,13 +43,17 @@ async function timed(both: BenchBots, count: number, act: () => Promise<unknown>
   return performance.now() - began;
 }
 
-/** One insert at a time, from the write to the running container. */
+/** One insert into a quiet system at a time, from the write to the running container; each beside one of the raw side. */
 async function single(bench: Bench, both: BenchBots): Promise<boolean> {
   const [ours, raw]: [number[], number[]] = [[], []];
   for (let round = 1; round <= ROUNDS; round++) {
-    for (const id of names(`single-${round}`, SINGLES)) ours.push(await timed(both, 1, () => both.insert([id])));
+    for (const id of names(`single-${round}`, SINGLES)) {
+      await sleep(CALM_MS);
+      ours.push(await timed(both, 1, () => both.insert([id])));
+      await sleep(CALM_MS);
+      raw.push(await timed(both, 1, () => both.startRaw(id)));
+    }
     await both.clear();
-    for (const id of names("single", SINGLES)) raw.push(await timed(both, 1, () => both.startRaw(id)));
     await both.clearRaw();
     bench.say(`single bots, round ${round}: ours ${ms(ours.slice(-SINGLES))}, raw ${ms(raw.slice(-SINGLES))}`);
   }

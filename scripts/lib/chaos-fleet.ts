@@ -11,7 +11,11 @@ const script: Record<string, string> = {
   deaf: "trap '' TERM; while true; do sleep 1; done",
   crasher: "sleep 0.3; exit 4",
   oneshot: "sleep 0.5; exit 0",
+  astray: "while true; do date; sleep 1; done",
 };
+
+/** An image of a registry that is not there: each try to pull it fails. */
+const NOWHERE = "127.0.0.1:1/nobody/nothing:1";
 
 const MIN_BOTS = 20;
 const MAX_BOTS = 40;
@@ -45,20 +49,30 @@ export class ChaosFleet {
       this.#bots.delete(pick);
       return;
     }
-    const bot = dice < 0.6 ? { ...old, enabled: !old.enabled } : { ...old, env: { VERSION: String(this.#random()) } };
+    const bot = dice < 0.6 ? { ...old, enabled: !old.enabled } : { ...old, ...this.#version(old) };
     await bots.replaceOne({ _id: pick }, bot, { upsert: true });
     this.#bots.set(pick, bot);
   }
 
+  /** Many changes at once, some of them to the same bot. */
+  async storm(db: Db, changes: number): Promise<void> {
+    for (let n = 0; n < changes; n++) await this.change(db);
+  }
+
+  #version(old: Bot): Partial<Bot> {
+    if (old._id.startsWith("astray")) return { image: old.image === NOWHERE ? BOT_IMAGE : NOWHERE };
+    return { env: { VERSION: String(this.#random()) } };
+  }
+
   #make(): Bot {
-    const kinds = ["steady", "steady", "steady", "steady", "deaf", "crasher", "oneshot"];
+    const kinds = ["steady", "steady", "steady", "steady", "deaf", "crasher", "oneshot", "astray"];
     const kind = kinds[Math.floor(this.#random() * kinds.length)] ?? "steady";
     const _id = `${kind}-${this.#next++}`;
     const extra = kind === "oneshot" ? { restart: "on-failure" } : {};
     return {
       _id,
       enabled: true,
-      image: BOT_IMAGE,
+      image: kind === "astray" ? NOWHERE : BOT_IMAGE,
       command: ["sh", "-c", script[kind] ?? ""],
       env: {},
       stopGraceSeconds: 1,
@@ -95,9 +109,10 @@ export class ChaosFleet {
   }
 }
 
-function wantedOf({ _id, enabled }: Bot): { states: string[]; running: number[] } {
+function wantedOf({ _id, enabled, image }: Bot): { states: string[]; running: number[] } {
   if (_id.startsWith("oneshot")) return { states: enabled ? ["completed"] : ["stopped", "completed", "none"], running: [0] };
   if (!enabled) return { states: ["stopped", "none"], running: [0] };
+  if (image === NOWHERE) return { states: ["backoff", "starting"], running: [0] };
   if (_id.startsWith("crasher")) return { states: ["backoff", "running", "starting"], running: [0, 1] };
   return { states: ["running"], running: [1] };
 }

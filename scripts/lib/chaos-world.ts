@@ -7,6 +7,7 @@ import { join } from "node:path";
 
 import { ensureBotImage } from "./bot-image.ts";
 import type { Place } from "./cache.ts";
+import { type DockerProxy, proxyDocker } from "./docker-proxy.ts";
 import { type PrivateDocker, startPrivateDocker } from "./private-docker.ts";
 import { type PrivateMongo, startPrivateMongo } from "./private-mongo.ts";
 import { recordProcess } from "./run-dir.ts";
@@ -20,6 +21,7 @@ export class ChaosWorld {
   readonly #place: Place;
   readonly #log: WriteStream;
   #docker: PrivateDocker | undefined;
+  #proxy: DockerProxy | undefined;
   #mongo: PrivateMongo | undefined;
   #runtime: ChildProcess | undefined;
 
@@ -46,6 +48,7 @@ export class ChaosWorld {
 
   async start(): Promise<void> {
     this.#docker = await startPrivateDocker(this.#place);
+    this.#proxy = await proxyDocker(this.dockerHost, join(this.#place.runDir, "proxy.sock"));
     await ensureBotImage(this.dockerHost, this.#place.cacheDir, this.#place.say);
     await this.startMongo();
     await this.startRuntime();
@@ -58,7 +61,7 @@ export class ChaosWorld {
       ...this.#place,
       ...port,
       storagePath: join(this.#place.runDir, "chaos-db"),
-      flags: ["--sync-on-commit"],
+      flags: ["--sync-on-commit", "--enable-test-commands"],
     });
   }
 
@@ -82,6 +85,16 @@ export class ChaosWorld {
     await signalDocker(this.#place.runDir, name);
   }
 
+  /** The runtime's event stream ends, and its calls under way get no answer. */
+  cutDocker(): void {
+    this.#proxy?.cut();
+  }
+
+  /** What the runtime asks for next is done, and it does not hear of it. */
+  loseDockerReplies(count: number): void {
+    this.#proxy?.loseReplies(count);
+  }
+
   async startRuntime(): Promise<void> {
     const { runDir } = this.#place;
     const child = spawn(process.execPath, [main], {
@@ -91,7 +104,7 @@ export class ChaosWorld {
         PATH: process.env.PATH,
         HOME: process.env.HOME,
         MONGO_URI: this.mongoUri,
-        DOCKER_HOST: this.dockerHost,
+        DOCKER_HOST: this.#proxy?.at,
         DB_NAME,
         STATE_DIR: join(runDir, "state"),
         HTTP_PORT: "0",
@@ -124,6 +137,7 @@ export class ChaosWorld {
     this.signalMongo("SIGCONT");
     this.#runtime?.kill("SIGCONT");
     await this.signalRuntime("SIGKILL");
+    await this.#proxy?.stop();
     await this.#docker?.stop();
     await this.#mongo?.stop();
     this.#log.end();

@@ -3,39 +3,53 @@ import { connect, createServer, type Socket } from "node:net";
 
 import { coupleSockets } from "./couple-sockets.ts";
 
-export interface DockerCalls {
+export interface DockerProxy {
   /** For DOCKER_HOST. */
   readonly at: string;
   /** How often each method and path was asked for, ids left out. */
   readonly counts: ReadonlyMap<string, number>;
-  readonly stop: () => Promise<void>;
+  /** Breaks every connection: event streams end, and calls under way get no answer. */
+  cut(): void;
+  /** The next so many calls that change something are carried out, and their answers are lost. */
+  loseReplies(count: number): void;
+  stop(): Promise<void>;
 }
 
-/** Stands between a client and a Docker Engine, passes everything on and counts the requests. */
-export async function countDockerCalls(dockerHost: string, socketPath: string): Promise<DockerCalls> {
+/** Stands between a client and a Docker Engine; counts what is asked, and breaks it off when told to. */
+export async function proxyDocker(dockerHost: string, socketPath: string): Promise<DockerProxy> {
   const counts = new Map<string, number>();
   const open = new Set<Socket>();
   const url = new URL(dockerHost);
   const dial = (): Socket => (url.protocol === "unix:" ? connect(url.pathname) : connect(Number(url.port || 2375), url.hostname));
+  let toLose = 0;
   const server = createServer((client) => {
     const engine = dial();
     coupleSockets(client, engine, open);
-    engine.pipe(client);
+    let loses = false;
     // Node writes the head of a request in one piece, and asks on one connection only when the answer before has come.
     client.on("data", (chunk: Buffer) => {
       const call = callOf(chunk);
       if (call !== undefined) counts.set(call, (counts.get(call) ?? 0) + 1);
+      if (toLose > 0 && /^(POST|DELETE) /.test(call ?? "")) {
+        toLose -= 1;
+        loses = true;
+      }
       engine.write(chunk);
     });
+    engine.on("data", (chunk: Buffer) => void (loses ? client.destroy() : client.write(chunk)));
     client.on("end", () => engine.end());
+    engine.on("end", () => client.end());
   });
   server.listen(socketPath);
   await once(server, "listening");
-  const stop = async (): Promise<void> => {
+  const cut = (): void => {
     for (const socket of open) socket.destroy();
+  };
+  const stop = async (): Promise<void> => {
+    cut();
     await new Promise((done) => server.close(done));
   };
-  return { at: `unix://${socketPath}`, counts, stop };
+  return { at: `unix://${socketPath}`, counts, cut, loseReplies: (count) => void (toLose += count), stop };
 }
 
 function callOf(chunk: Buffer): string | undefined {
