@@ -88,10 +88,12 @@ export const executors: { readonly [K in Exclude<ContainerStep["kind"], "wait">]
     }
   },
 
-  async adopt({ container }, bot, _want, { memory, bus, clock }) {
-    memory.set(bot, afterAdoption(memory.get(bot) ?? FRESH, container.spec, container.id, clock.mono()));
+  async adopt({ container }, bot, want, { memory, bus, clock, reports }) {
+    const adopted = afterAdoption(memory.get(bot) ?? FRESH, container.spec, container.id, clock.mono());
+    memory.set(bot, adopted);
     bus.emit("bot:adopted", { bot, container: container.id });
-    return true;
+    if (want !== undefined) reports.running(want, adopted);
+    return false; // nothing was changed at the Engine: the look that led here says it all
   },
 
   async stop({ container, why, graceSeconds }, bot, want, { engine, memory, reports, bus, clock }) {

@@ -121,6 +121,19 @@ describe("worker: what it owns", () => {
       expect(fleet.engine.running()).to.have.lengthOf(22);
     });
 
+    it("looks once at each bot that it adopts, and reports it", async () => {
+      await restarted(["run1", "run2"], []);
+      const looks: string[] = [];
+      const inspect = fleet.engine.inspect.bind(fleet.engine);
+      fleet.engine.inspect = (id) => (looks.push(id), inspect(id));
+      const from = fleet.store.applied.length;
+      await fleet.startWorker();
+      await fleet.clock.advance(12_000);
+      expect(looks).to.have.members(["run1", "run2"]);
+      const reports = fleet.store.applied.slice(from).filter(({ operation }) => operation.collection === "status");
+      expect(reports.map(({ operation }) => operation.id)).to.have.members(["run1", "run2"]);
+    });
+
     it("starts all the same when a bot that seemed to run cannot be looked at", async () => {
       await restarted(["away"], ["lost"]);
       const inspect = fleet.engine.inspect.bind(fleet.engine);
