@@ -19,7 +19,8 @@ const INSPECTS = 16;
 
 const THROUGHPUT = 0.9;
 const SINGLE_EXTRA_MS = 150;
-const ADOPTION_MS = 2_000;
+/** 2 s on a quiet machine, less the 0.7 s that the raw side takes there: loading the program, a list and the inspects. */
+const ADOPTION_EXTRA_MS = 1_300;
 
 const names = (prefix: string, count: number): string[] => Array.from({ length: count }, (_, n) => `${prefix}-${n}`);
 
@@ -85,10 +86,11 @@ async function throughput(bench: Bench, both: BenchBots): Promise<boolean> {
   return judge(bench, "throughput beside raw", median(raw) / median(ours), THROUGHPUT);
 }
 
-/** The process is killed, and a new one takes its running bots over. */
+/** The process is killed, and a new one takes its running bots over. Beside it stands what cannot be saved: the program has to
+ *  be loaded, and the Engine asked for each bot. */
 async function adoption(bench: Bench, both: BenchBots): Promise<boolean> {
   const { runtime, docker } = both;
-  const [whole, own, raw]: [number[], number[], number[]] = [[], [], []];
+  const [whole, own, load, looks]: [number[], number[], number[], number[]] = [[], [], [], []];
   const before = await both.running();
   for (let round = 1; round <= ROUNDS; round++) {
     await runtime.end("SIGKILL");
@@ -100,15 +102,20 @@ async function adoption(bench: Bench, both: BenchBots): Promise<boolean> {
     whole.push(last - began);
     own.push(last - (runtime.said("Opened session")[0] ?? began));
     await waitFor("it leads", 60_000, async () => runtime.said("leader: this process leads").length > 0);
+    load.push(await runtime.load());
     const asked = performance.now();
     await inParallel(await both.running(), INSPECTS, (id) => docker.getContainer(id).inspect());
-    raw.push(performance.now() - asked);
+    looks.push(performance.now() - asked);
   }
   const after = await both.running();
   const untouched = both.started === 0 && before.length === BOTS && after.join() === before.join();
-  bench.say(`${BOTS} bots after a restart: from the spawn ${ms(whole)}, from the session ${ms(own)}, raw list and inspects ${ms(raw)}`);
-  bench.say(`ours from the session / raw: ${(median(own) / median(raw)).toFixed(1)}; bots restarted: ${untouched ? "none" : "SOME"}`);
-  return judge(bench, `${ADOPTION_MS} ms / ours from the spawn`, ADOPTION_MS / median(whole), 1) && untouched;
+  bench.say(`${BOTS} bots adopted after a restart: ${ms(whole)} from the spawn, ${ms(own)} from the session`);
+  bench.say(`raw: program loaded ${ms(load)}, list and inspects ${ms(looks)}, ${INSPECTS} at a time`);
+  bench.say(`bots restarted: ${untouched ? "none" : "SOME"}`);
+  const raw = median(load.map((n, i) => n + (looks[i] ?? 0)));
+  return (
+    judge(bench, `(raw p50 + ${ADOPTION_EXTRA_MS} ms) / ours from the spawn`, (raw + ADOPTION_EXTRA_MS) / median(whole), 1) && untouched
+  );
 }
 
 function ms(values: readonly number[]): string {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 
 import { type Bench, waitFor } from "./bench.ts";
+import { run } from "./command.ts";
 import { recordProcess } from "./run-dir.ts";
 
 const main = new URL("../../src/main.ts", import.meta.url).pathname;
@@ -26,6 +27,13 @@ export class BenchRuntime {
 
   get pid(): number {
     return this.#child?.pid ?? 0;
+  }
+
+  /** Milliseconds that its program takes to load and say its version, and nothing more. */
+  async load(): Promise<number> {
+    const began = performance.now();
+    await run(process.execPath, [main, "--version"]);
+    return performance.now() - began;
   }
 
   /** Spawns it; `env` wins over what it runs with otherwise.
