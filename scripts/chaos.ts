@@ -10,6 +10,7 @@ import { openCache, type Say } from "./lib/cache.ts";
 import { ChaosFleet } from "./lib/chaos-fleet.ts";
 import { ChaosWorld } from "./lib/chaos-world.ts";
 import { connectDocker } from "./lib/find-docker.ts";
+import { Chance } from "../test/sim/chance.ts";
 import { cleanStaleRuns, openRun } from "./lib/run-dir.ts";
 
 const { values } = parseArgs({
@@ -30,7 +31,8 @@ if (!(minutes > 0) || !Number.isInteger(seed)) {
 /** How long the fleet may take to settle after the last fault, in ms. Generous: back-off of a crasher may last minutes. */
 const CALM_MS = 90_000;
 
-const random = mulberry32(seed);
+/** The same seed gives the same chaos, as far as timing lets it. */
+const random = new Chance(seed).next;
 const between = (low: number, high: number): number => Math.round(low + random() * (high - low));
 const interrupt = new AbortController();
 for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => interrupt.abort(new Error(name)));
@@ -181,15 +183,4 @@ async function someContainer(
   const all = await docker.listContainers({ filters: { label: ["botrunner.managed=1"] } });
   const one = all[Math.floor(random() * all.length)];
   if (one !== undefined) await act(docker.getContainer(one.Id)).catch(() => {}); // the runtime may have been faster
-}
-
-/** A small generator of numbers in [0, 1): the same seed gives the same chaos, as far as timing lets it. */
-function mulberry32(from: number): () => number {
-  let state = from >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }

@@ -29,8 +29,9 @@ export function exitCodeOf(error: unknown): number {
   return error instanceof StoreUnreachableError || error instanceof EngineUnreachableError ? EXIT.unavailable : EXIT.failure;
 }
 
-/** The message and the messages of its causes, without stacks. */
+/** The message and the messages of its causes, or of all that went wrong together, without stacks. */
 export function errorText(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
+  if (error instanceof AggregateError) return [error.message, ...error.errors.map((one) => `  - ${errorText(one)}`)].join("\n");
   return error.cause === undefined ? error.message : `${error.message}\n  caused by: ${errorText(error.cause)}`;
 }

@@ -22,9 +22,9 @@ export type Hint =
 export type Watched = "bots" | "placements" | "segments";
 
 export interface ChangeFeed {
-  /** Calls `onHint` with `all` whenever nothing is known about what was missed (at the start, after each lost
-   *  connection, every few minutes), with `some` (at most 1,000 ids, gathered for 50 ms) in between; the insert of an
-   *  inactive placement concerns nobody and may go untold. Where the server
-   *  has no change streams it says `all` at each poll. Returns when the signal aborts; connection faults never end it. */
+  /** Calls `onHint` with `all` whenever nothing is known about what was missed (at the start, after each lost connection,
+   *  every few minutes), with `some` in between (at most 1,000 ids; after one, what follows is gathered for 50 ms); the
+   *  insert of an inactive placement concerns nobody and may go untold. Where the server has no change streams it says
+   *  `all` at each poll. Returns when the signal aborts; connection faults never end it. */
   watch(what: Watched, onHint: (hint: Hint) => void, signal: AbortSignal): Promise<void>;
 }

@@ -21,7 +21,7 @@ export type FeedOptions = {
   readonly onMode?: (mode: "stream" | "poll", why?: unknown) => void;
 };
 
-/** Ids are gathered this long before a hint is given, in ms. */
+/** After a hint, ids are gathered this long before the next, in ms. */
 const GATHER_MS = 50;
 /** Only what names the document: the document itself would come late and for nothing. */
 const ONLY_KEYS = { $project: { _id: 1, operationType: 1, documentKey: 1 } };
@@ -177,8 +177,9 @@ function endAfter(clock: Clock, ms: number, signal: AbortSignal): AbortSignal {
 async function tell(clock: Clock, gathered: Gathered, fresh: Bell, onHint: OnHint, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     await fresh.wait(clock, 60_000, signal);
-    await clock.sleep(GATHER_MS, signal).catch(ignore);
     if (!signal.aborted) for (const hint of gathered.take()) onHint(hint);
+    // The first change after a quiet time is told at once; those that follow it soon are told together.
+    await clock.sleep(GATHER_MS, signal).catch(ignore);
   }
 }
 
