@@ -116,6 +116,7 @@ export class Leader {
     // The feed's first word is to look at everything: with it the first merge is the only one.
     await this.#admit.wait(clock, FIRST_HINT_MS, signal);
     while (!signal.aborted) {
+      const isNews = this.#mergeDue || this.#hinted.size > 0;
       await this.#tolerate("admission", async () => {
         if (this.#mergeDue) {
           this.#mergeDue = false;
@@ -138,7 +139,8 @@ export class Leader {
         if (this.#unusableDue) await admission.reportUnusable(signal);
         this.#unusableDue = false;
       });
-      this.#assign.ring();
+      // Without news the assignment keeps its own interval: nobody need look at everything twice.
+      if (isNews) this.#assign.ring();
       await this.#admit.wait(clock, this.#mergeDue ? 1_000 : checkIntervalMs, signal);
     }
   }
