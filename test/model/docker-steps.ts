@@ -6,7 +6,7 @@ import { reportStatus } from "../../src/core/operations.ts";
 import { fields } from "../contract/operation-cases.ts";
 import { aContainer } from "../support/builders.ts";
 import type { Bounds } from "./bounds.ts";
-import { BOOT_ID, BOT, type Broken, type Call, change, changeProcess, type Pod, podUid, SEGMENT, SPEC_HASH, type State, type Step } from "./state.ts";
+import { BOOT_ID, BOT, type Broken, type Call, change, changeProcess, type Pod, podUid, type Process, SEGMENT, SPEC_HASH, type State, type Step } from "./state.ts";
 import { apply, delay, spend } from "./stores.ts";
 
 const RUN_STATUS = fields();
@@ -101,5 +101,13 @@ export function tick(state: State, { timings, horizon }: Bounds): State | undefi
     const { isDockerUp, fence, isLost } = pod;
     if (!isLost && isDockerUp && fence !== undefined && fence.deadline + timings.killMs <= state.now && lapsed(pod, state.now)) return undefined;
   }
-  return { ...state, now: later(state.now, timings.renewMs) };
+  let next: State = { ...state, now: later(state.now, timings.renewMs) };
+  for (const n of [0, 1] as const) if (isOverdue(state.pods[n].process, state.now)) next = changeProcess(next, n, { answer: undefined });
+  return next;
+}
+
+/** A process that runs gives a call up after its time-out; one that is stopped finds the reply when it wakes. */
+function isOverdue(process: Process | undefined, now: MonoMs): boolean {
+  const { answer, isSilent, session } = process ?? {};
+  return answer !== undefined && answer.kind !== "O0" && answer.kind !== "poll" && isSilent === false && session?.lost === undefined && answer.sentAt < now;
 }

@@ -84,7 +84,7 @@ class Writer {
     key += container === undefined ? "-" : `${container.state === "running" ? "r" : "i"}${this.#life(container.sid)}${chr(container.epoch)}`;
     if (process === undefined) return `${key}|`;
     const { session, call, answer } = process;
-    key += `${this.#life(process.opening)}${bit(process.isSilent)}${bit(process.triedAt === now)}${bit(process.isDraining)}${bit(process.isComplete)}${bit(process.isDoubtful)}`;
+    key += `${this.#life(process.opening)}${bit(process.isSilent)}${bit(process.triedAt === now || process.isSilent || process.session?.lost !== undefined)}${bit(process.isDraining)}${bit(process.isComplete)}${bit(process.isDoubtful)}`;
     const tenure = process.tenures.get(SEGMENT);
     key += tenure === undefined ? "-" : `${chr(STATES.indexOf(tenure.state))}${chr(tenure.epoch)}`;
     if (call !== undefined) key += `c${chr(KINDS.indexOf(call.kind))}${chr(call.epoch)}${"id" in call ? bit(call.id === container?.id) : this.#life(call.sid)}`;

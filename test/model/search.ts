@@ -10,9 +10,6 @@ import { dueSteps, workerSteps } from "./worker-steps.ts";
 /** Everything that may happen next, time aside. */
 export function stepsFrom(state: State, bounds: Bounds): Step[] {
   const out: Step[] = [];
-  // Renewals come first in a tick. Nothing else touches the record of a session that lacks nothing, so no order is lost.
-  for (const n of [0, 1] as const) if (out.length === 0) dueSteps(state, n, bounds, out);
-  if (out.length > 0) return out.map((step) => finish(state, step));
   for (const n of [0, 1] as const) {
     dockerSteps(state, n, bounds, out);
     workerSteps(state, n, bounds, out);
@@ -20,6 +17,21 @@ export function stepsFrom(state: State, bounds: Bounds): Step[] {
   for (const n of [0, 1] as const) leaderSteps(state, n, bounds, out);
   for (const late of state.late) out.push({ what: `late: ${"lease" in late ? `${late.lease.op} (Lease)` : late.operation.op} lands`, ...land(state, late) });
   return out.map((step) => finish(state, step));
+}
+
+/** The next tick, which begins with the renewals of all processes that nothing ails. Nothing else touches the record of such
+ *  a session, so no order of events is lost. */
+function ticksFrom(state: State, bounds: Bounds): Step[] {
+  const later = tick(state, bounds);
+  let steps: Step[] = later === undefined ? [] : [{ what: "", next: later }];
+  for (const n of [0, 1] as const)
+    steps = steps.flatMap((before) => {
+      const out: Step[] = [];
+      if (before.broken === undefined) dueSteps(before.next, n, bounds, out);
+      if (out.length === 0) return [before];
+      return out.map((step) => ({ ...finish(before.next, step), what: `${before.what}${before.what === "" ? "" : "; "}${step.what}` }));
+    });
+  return steps;
 }
 
 function finish(state: State, step: Step): Step {
@@ -67,6 +79,10 @@ export function search(bounds: Bounds, most = Infinity, onTick: (at: number, sta
     depth = Math.max(depth, depths.at(-1) ?? 0);
     return parents.length - 1;
   };
+  const breach = (how: Broken, id: number, ordinal: number): Found => {
+    const trace = retrace(bounds, [...wayTo(id, parents, ordinals), ordinal]);
+    return { states: seen.size, transitions, depth: trace.length, isWhole: false, broken: { how, trace } };
+  };
   const first = initialState(bounds);
   let layer: { state: State; id: number }[] = [{ state: first, id: meet(first, -1, 0) ?? 0 }];
   while (layer.length > 0) {
@@ -77,10 +93,7 @@ export function search(bounds: Bounds, most = Infinity, onTick: (at: number, sta
       let ordinal = 0;
       for (const { next, broken } of stepsFrom(state, bounds)) {
         transitions += 1;
-        if (broken !== undefined) {
-          const trace = retrace(bounds, [...wayTo(id, parents, ordinals), ordinal]);
-          return { states: seen.size, transitions, depth, isWhole: false, broken: { how: broken, trace } };
-        }
+        if (broken !== undefined) return breach(broken, id, ordinal);
         const met = meet(next, id, ordinal);
         if (met !== undefined) layer.push({ state: next, id: met });
         ordinal += 1;
@@ -88,17 +101,21 @@ export function search(bounds: Bounds, most = Infinity, onTick: (at: number, sta
     }
     const later: typeof layer = [];
     for (const { state, id } of layer) {
-      const next = tick(state, bounds);
-      if (next === undefined) continue;
-      transitions += 1;
-      const met = meet(next, id, TICK);
-      if (met !== undefined) later.push({ state: next, id: met });
+      let ordinal = TICK;
+      for (const { next, broken } of ticksFrom(state, bounds)) {
+        transitions += 1;
+        if (broken !== undefined) return breach(broken, id, ordinal);
+        const met = meet(next, id, ordinal);
+        if (met !== undefined) later.push({ state: next, id: met });
+        ordinal -= 1;
+      }
     }
     layer = later;
   }
   return { states: seen.size, transitions, depth, isWhole: true };
 }
 
+/** Ways through time have numbers of their own, from here downwards. */
 const TICK = -1;
 
 function wayTo(id: number, parents: readonly number[], ordinals: readonly number[]): number[] {
@@ -112,14 +129,10 @@ function retrace(bounds: Bounds, way: readonly number[]): Moment[] {
   const trace: Moment[] = [];
   let state = initialState(bounds);
   for (const ordinal of way) {
-    if (ordinal === TICK) {
-      state = tick(state, bounds) ?? state;
-      continue;
-    }
-    const step = stepsFrom(state, bounds)[ordinal];
+    const step = ordinal <= TICK ? ticksFrom(state, bounds)[TICK - ordinal] : stepsFrom(state, bounds)[ordinal];
     if (step === undefined) throw new RangeError("Cannot retrace a way: the steps are not the same the second time");
-    trace.push({ at: state.now, what: step.what });
     state = step.next;
+    trace.push({ at: state.now, what: step.what });
   }
   return trace;
 }

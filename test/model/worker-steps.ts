@@ -100,7 +100,8 @@ function renewSteps(before: State, n: number, { isDraining, answer }: Process, s
 
 /** The reply to O1 comes. */
 function afterO1(state: State, n: number, session: Session, sentAt: MonoMs, outcome: Outcome, bounds: Bounds): State {
-  return settle(changeProcess(state, n, { session: afterRenewal(session, sentAt, outcome), isSilent: false }), n, bounds);
+  const isSilent = sentAt < state.now && state.pods[n as 0 | 1].process?.isSilent === true;
+  return settle(changeProcess(state, n, { session: afterRenewal(session, sentAt, outcome), isSilent }), n, bounds);
 }
 
 function answerSteps(state: State, n: number, { answer, session }: Process, bounds: Bounds, out: Step[]): void {
