@@ -6,7 +6,7 @@ import { reportStatus } from "../../src/core/operations.ts";
 import { fields } from "../contract/operation-cases.ts";
 import { aContainer } from "../support/builders.ts";
 import type { Bounds } from "./bounds.ts";
-import { BOOT_ID, BOT, type Broken, type Call, change, changeProcess, type Pod, podUid, type Process, SEGMENT, SPEC_HASH, type State, type Step } from "./state.ts";
+import { type Answer, BOOT_ID, BOT, type Broken, type Call, change, changeProcess, type Pod, podUid, type Process, SEGMENT, SPEC_HASH, type State, type Step } from "./state.ts";
 import { apply, delay, spend } from "./stores.ts";
 
 const RUN_STATUS = fields();
@@ -19,9 +19,7 @@ export function dockerSteps(state: State, n: number, bounds: Bounds, out: Step[]
   if (pod.isLost) return;
   const who = podUid(n);
   if (pod.isDockerUp && lapsed(pod, state.now)) {
-    // The call of a living process stays: it may not have been sent yet. What nobody waits for was in dockerd's hands.
-    const container = pod.container && ended(pod.container);
-    out.push({ what: `${who}: the fence kills dockerd`, next: change(state, n, { isDockerUp: false, container, lateStart: undefined }) });
+    out.push({ what: `${who}: the fence kills dockerd`, next: killed(state, n, pod) });
   }
   if (!pod.isDockerUp && !lapsed(pod, state.now)) out.push({ what: `${who}: dockerd comes up`, next: change(state, n, { isDockerUp: true }) });
   if (pod.isDockerUp && pod.lateStart !== undefined) {
@@ -30,6 +28,13 @@ export function dockerSteps(state: State, n: number, bounds: Bounds, out: Step[]
   }
   const call = pod.process?.call;
   if (call !== undefined) callSteps(state, n, call, bounds, out);
+}
+
+/** The create or start of a living process stays: it may not have been sent yet. What was in dockerd's hands is gone. */
+function killed(state: State, n: number, { container, process }: Pod): State {
+  const next = change(state, n, { isDockerUp: false, container: container && ended(container), lateStart: undefined });
+  const isPast = process?.call?.kind === "stop" || process?.call?.kind === "remove";
+  return isPast ? changeProcess(next, n, { call: undefined, isDoubtful: true }) : next;
 }
 
 function callSteps(state: State, n: number, call: Call, bounds: Bounds, out: Step[]): void {
@@ -102,12 +107,18 @@ export function tick(state: State, { timings, horizon }: Bounds): State | undefi
     if (!isLost && isDockerUp && fence !== undefined && fence.deadline + timings.killMs <= state.now && lapsed(pod, state.now)) return undefined;
   }
   let next: State = { ...state, now: later(state.now, timings.renewMs) };
-  for (const n of [0, 1] as const) if (isOverdue(state.pods[n].process, state.now)) next = changeProcess(next, n, { answer: undefined });
+  for (const n of [0, 1] as const) {
+    const { process } = state.pods[n];
+    if (process?.answer === undefined || !isOverdue(process, process.answer, state.now, timings.fenceMs)) continue;
+    next = process.session === undefined ? change(next, n, { process: undefined }) : changeProcess(next, n, { answer: undefined });
+  }
   return next;
 }
 
-/** A process that runs gives a call up after its time-out; one that is stopped finds the reply when it wakes. */
-function isOverdue(process: Process | undefined, now: MonoMs): boolean {
-  const { answer, isSilent, session } = process ?? {};
-  return answer !== undefined && answer.kind !== "O0" && answer.kind !== "poll" && isSilent === false && session?.lost === undefined && answer.sentAt < now;
+/** A process that runs gives a call up after its time-out; one that is stopped finds the reply when it wakes, and then it
+ *  may be too old to tell anything. */
+function isOverdue({ isSilent, session }: Process, answer: Answer, now: MonoMs, fenceMs: number): boolean {
+  if (session === undefined || answer.kind === "poll") return answer.kind === "O0" && answer.sentAt < now;
+  const proven = answer.kind === "O1'" ? session.lease.provenAt : session.store.provenAt;
+  return now - answer.sentAt >= (isSilent ? fenceMs : 1) || (proven !== undefined && answer.sentAt < proven);
 }

@@ -28,10 +28,12 @@ class Writer {
   readonly #state: State;
   readonly #most: number;
   readonly #endMs: number;
+  readonly #killMs: number;
 
   constructor(state: State, { fenceMs, killMs, endMs }: Timings) {
     this.#state = state;
-    this.#most = fenceMs + killMs + 1;
+    this.#most = fenceMs + 1;
+    this.#killMs = killMs;
     this.#endMs = endMs;
   }
 
@@ -80,8 +82,9 @@ class Writer {
       for (const { blind } of leaders) key += this.#blind(blind, last?._id);
     }
     key += `${bit(pod.isDockerUp)}${chr(pod.released ?? 0)}${bit(pod.lateStart !== undefined)}`;
-    key += fence === undefined ? "-" : chr(Math.max(fence.deadline - now, -this.#most) + this.#most);
-    key += container === undefined ? "-" : `${container.state === "running" ? "r" : "i"}${this.#life(container.sid)}${chr(container.epoch)}`;
+    // Once it has killed, how long ago it lapsed is of no interest.
+    key += fence === undefined ? "-" : chr(Math.max(fence.deadline - now, pod.isDockerUp ? -this.#killMs : 0) + this.#killMs);
+    key += this.#container(pod);
     if (process === undefined) return `${key}|`;
     const { session, call, answer } = process;
     key += `${this.#life(process.opening)}${bit(process.isSilent)}${bit(process.triedAt === now || process.isSilent || process.session?.lost !== undefined)}${bit(process.isDraining)}${bit(process.isComplete)}${bit(process.isDoubtful)}`;
@@ -95,6 +98,14 @@ class Writer {
     if (leases !== "none")
       key += `${this.#age(session.lease.provenAt)}${this.#age(session.lease.barredAt)}${bit(process.knowsLease)}${this.#version(sid, process.leaseVersion)}`;
     return `${key}|`;
+  }
+
+  /** A container that does not run and that nobody starts is only in the way. */
+  #container({ container, process, lateStart }: Pod): string {
+    if (container === undefined) return "-";
+    const isAsked = lateStart !== undefined || process?.call?.kind === "start";
+    if (container.state !== "running" && !isAsked) return "i";
+    return `${container.state === "running" ? "r" : "s"}${this.#life(container.sid)}${chr(container.epoch)}`;
   }
 
   #blind(blind: Watches | undefined, sid: SessionId | undefined): string {

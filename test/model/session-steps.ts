@@ -59,6 +59,8 @@ function beginSteps(next: State, n: number, opened: Opened, what: string, broken
 /** The fence is told how far the session reaches. */
 export function settle(state: State, n: number, { timings }: Bounds): State {
   const { process, fence } = state.pods[n as 0 | 1];
+  // It stops what it runs and exits, which need not be played: the fence does as much. But what it has in hand goes on.
+  if (process?.session?.lost !== undefined && process.call === undefined) return change(state, n, { process: undefined });
   const deadline = process?.session === undefined ? undefined : fenceDeadline(process.session, timings);
   if (deadline === undefined || (fence !== undefined && fence.deadline >= deadline)) return state;
   return change(state, n, { fence: { deadline, reading: state.now, bootId: BOOT_ID } });

@@ -27,7 +27,7 @@ export function workerSteps(state: State, n: number, bounds: Bounds, out: Step[]
   deathSteps(state, n, pod, out);
   if (process === undefined || process.session === undefined) return bootSteps(state, n, pod, bounds, out);
   const { session } = process;
-  answerSteps(state, n, process, bounds, out);
+  answerSteps(state, n, process, session, bounds, out);
   if (session.lost !== undefined) {
     for (const [how, next] of ends(state, n, pod)) out.push({ what: `${podUid(n)}: the process ends${how}`, next });
     return;
@@ -104,8 +104,8 @@ function afterO1(state: State, n: number, session: Session, sentAt: MonoMs, outc
   return settle(changeProcess(state, n, { session: afterRenewal(session, sentAt, outcome), isSilent }), n, bounds);
 }
 
-function answerSteps(state: State, n: number, { answer, session }: Process, bounds: Bounds, out: Step[]): void {
-  if (answer === undefined || session === undefined) return;
+function answerSteps(state: State, n: number, { answer }: Process, session: Session, bounds: Bounds, out: Step[]): void {
+  if (answer === undefined) return;
   const rest = changeProcess(state, n, { answer: undefined });
   const what = `${podUid(n)}: the reply to ${answer.kind} comes`;
   if (answer.kind === "O1")
