@@ -5,7 +5,7 @@ import { type Bounds, type ConfigurationName, CONFIGURATIONS } from "../test/mod
 import { search } from "../test/model/search.ts";
 
 const NAMES = Object.keys(CONFIGURATIONS) as ConfigurationName[];
-const BUDGETS = ["horizon", "deaths", "faults", "late", "moves", "elections"] as const;
+const BUDGETS = ["horizon", "deaths", "faults", "late", "moves", "epochs", "elections"] as const;
 const { values } = parseArgs({
   options: {
     only: { type: "string" },

@@ -13,6 +13,8 @@ export type Bounds = {
   readonly late: number;
   /** Planned moves and drains. */
   readonly moves: number;
+  /** The last epoch that is given away. */
+  readonly epochs: number;
   /** How often somebody else begins to believe that it leads. */
   readonly elections: number;
   /** Whether a session may live by a Lease as well. */
@@ -26,7 +28,7 @@ if (brokenTimings(TIMINGS).length > 0) throw new RangeError("Cannot search with 
 
 const common = { timings: TIMINGS, horizon: 3 * TIMINGS.endMs };
 export const CONFIGURATIONS = {
-  mongo: { ...common, deaths: 2, faults: 2, late: 2, moves: 1, elections: 1, leases: false },
-  kubernetes: { ...common, deaths: 2, faults: 2, late: 1, moves: 0, elections: 0, leases: true },
+  mongo: { ...common, deaths: 2, faults: 2, late: 2, moves: 0, epochs: 5, elections: 0, leases: false },
+  kubernetes: { ...common, deaths: 2, faults: 2, late: 1, moves: 0, epochs: 5, elections: 0, leases: true },
 } satisfies Record<string, Bounds>;
 export type ConfigurationName = keyof typeof CONFIGURATIONS;

@@ -61,7 +61,7 @@ function reported(state: State, n: number, epoch: Call["epoch"], what: string, b
   const sid = state.pods[n as 0 | 1].process?.session?.sid;
   if (sid === undefined) return void out.push({ what, next: state, broken });
   const operation = reportStatus(BOT, epoch, sid, RUN_STATUS);
-  const report = apply(state, operation);
+  const report = apply(state, { operation });
   out.push({ what, next: report.next, broken: broken ?? report.broken });
   const under = delay(state, { operation }, bounds.late);
   if (under !== undefined) out.push({ what: `${what}, O6 is under way`, next: under, broken });

@@ -1,5 +1,4 @@
 import type { SessionId } from "../../src/core/ids.ts";
-import type { FoundLease } from "../../src/core/lease.ts";
 import type { Watches } from "../../src/core/observation.ts";
 import type { Operation } from "../../src/core/operations.ts";
 import type { Timings } from "../../src/core/timings.ts";
@@ -93,10 +92,10 @@ class Writer {
     if (call !== undefined) key += `c${chr(KINDS.indexOf(call.kind))}${chr(call.epoch)}${"id" in call ? bit(call.id === container?.id) : this.#life(call.sid)}`;
     if (answer !== undefined) key += this.#answer(answer, session?.sid);
     if (session === undefined) return `${key}|`;
-    const { sid, inc, hbSeq, store, lost } = session;
-    key += `s${this.#life(sid)}${chr(inc)}${this.#beats(sid, hbSeq) === ">" ? ">" : ""}${lost === undefined ? "" : lost[0]}${this.#age(store.provenAt)}`;
+    const { sid, inc, store, lost } = session;
+    key += `s${this.#life(sid)}${chr(inc)}${lost === undefined ? "" : lost[0]}${this.#age(store.provenAt)}`;
     if (leases !== "none")
-      key += `${this.#age(session.lease.provenAt)}${this.#age(session.lease.barredAt)}${bit(process.knowsLease)}${this.#version(sid, process.leaseVersion)}`;
+      key += `${this.#age(session.lease.provenAt)}${bit(session.lease.isBarred === true)}${bit(process.knowsLease)}${this.#version(sid, process.leaseVersion)}`;
     return `${key}|`;
   }
 
@@ -137,7 +136,7 @@ class Writer {
 
   #late(late: Late, order: Order): string {
     if ("lease" in late) return `l${late.lease.op}${this.#at(late.lease.sid, order)}${late.lease.expect === undefined ? "n" : ""}${this.#version(late.lease.sid, late.lease.expect)}${chr(late.lease.put.inc)}${bit(late.lease.put.revoked)}`;
-    return `o${this.#operation(late.operation, order)}`;
+    return `o${this.#operation(late.operation, order)}${chr(late.meant ?? 0)}`;
   }
 
   #operation({ op, id, where, set }: Operation, order: Order): string {
@@ -146,9 +145,8 @@ class Writer {
       for (const name in alternative) {
         const test = alternative[name];
         if (test === undefined) continue;
-        if (name === "hbSeq") key += this.#beats(id, "is" in test ? Number(test.is) : "atLeast" in test ? test.atLeast : undefined) === "=" ? "=" : "";
+        if (name === "hbSeq") key += this.#beats(id, "is" in test ? Number(test.is) : undefined) === "=" ? "=" : "";
         else if ("is" in test) key += typeof test.is === "number" ? chr(test.is) : this.#at(test.is, order);
-        else if ("below" in test) key += chr(test.below);
         else if ("atMost" in test) key += chr(test.atMost);
       }
     for (const name of ["owner", "target", "epoch", "sid", "state", "term"]) {

@@ -3,7 +3,7 @@ import type { SessionId } from "../../src/core/ids.ts";
 import { afterRevoking, type Ending, planEndings, type Watches } from "../../src/core/observation.ts";
 import { type Operation, revokeSegment } from "../../src/core/operations.ts";
 import type { Bounds } from "./bounds.ts";
-import { type Leader, SEGMENT, type State, type Step } from "./state.ts";
+import { type Leader, SEGMENT, type State, type Step, type Write } from "./state.ts";
 import { apply, delay, spend, writeLease } from "./stores.ts";
 
 /** What one of the two may do who believe that they lead, or who will. Nobody asks whether the belief is right. */
@@ -28,11 +28,11 @@ function lead(state: State, n: 0 | 1, leader: Leader): State {
 
 function endSteps(state: State, n: 0 | 1, { sid, lease, record }: Ending, bounds: Bounds, out: Step[]): void {
   const who = `leader${n}`;
-  if (lease === undefined) return writeSteps(state, who, record, bounds, out);
+  if (lease === undefined) return writeSteps(state, who, { operation: record }, bounds, out);
   const marked = writeLease(state, lease);
   if (marked !== undefined) {
     const next = seen(marked.next, n, sid, marked.version);
-    writeSteps(next, `${who}: marks the Lease of ${sid},`, record, bounds, out);
+    writeSteps(next, `${who}: marks the Lease of ${sid},`, { operation: record }, bounds, out);
     const lost = spend(marked.next);
     if (lost !== undefined) out.push({ what: `${who}: marks the Lease of ${sid}, the reply is lost`, next: lost });
   }
@@ -54,23 +54,24 @@ function assignSteps(state: State, who: string, term: number, bounds: Bounds, ou
   // In both orders: among equals the plan takes the first, and the model either.
   for (const workers of [state.workers, state.workers.toReversed()])
     for (const step of planAssignment({ ...observed, workers })) {
-      if (step.kind === "create" || planned.has(JSON.stringify(step))) continue;
+      if (step.kind === "create" || (step.kind === "assign" && step.epoch >= bounds.epochs) || planned.has(JSON.stringify(step))) continue;
       planned.add(JSON.stringify(step));
-      writeSteps(state, who, operationOf(step, term), bounds, out);
+      writeSteps(state, who, { operation: operationOf(step, term), meant: step.epoch }, bounds, out);
     }
   const { owner, epoch, state: held } = state.segment;
   if (owner === null || held !== "assigned" || state.left.moves === 0) return;
   const spent: State = { ...state, left: { ...state.left, moves: state.left.moves - 1 } };
   for (const { _id: target } of state.workers.filter((w) => w.state === "up" && w._id !== owner))
-    writeSteps(spent, who, revokeSegment(SEGMENT, owner, epoch, target, term), bounds, out);
+    writeSteps(spent, who, { operation: revokeSegment(SEGMENT, epoch, target, term), meant: epoch }, bounds, out);
 }
 
 /** A write whose reply tells its writer nothing that the next look would not. */
-function writeSteps(state: State, who: string, operation: Operation, bounds: Bounds, out: Step[]): void {
-  const { outcome, next, broken } = apply(state, operation);
+function writeSteps(state: State, who: string, write: Write, bounds: Bounds, out: Step[]): void {
+  const { operation } = write;
+  const { outcome, next, broken } = apply(state, write);
   const what = `${who} ${operation.op}${named(operation)}`;
   if (outcome === "won") out.push({ what, next, broken });
-  const under = delay(state, { operation }, bounds.late);
+  const under = delay(state, write, bounds.late);
   if (under !== undefined) out.push({ what: `${what} is under way`, next: under });
 }
 

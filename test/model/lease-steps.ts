@@ -16,7 +16,7 @@ export function leaseSteps(state: State, n: number, process: Process, session: S
   const judged = found === undefined && !knowsLease ? "mine" : judgeLease(found, { inc: session.inc, incarnation: INCARNATION });
   const isCurrent = knowsLease && found?.version === leaseVersion;
   if (!isCurrent && judged !== "mine") {
-    const next = changeProcess(state, n, { ...knows, session: afterLeaseRenewal(session, state.now, judged, state.now) });
+    const next = changeProcess(state, n, { ...knows, session: afterLeaseRenewal(session, state.now, judged) });
     out.push({ what: `${podUid(n)}: O1' finds its Lease ${judged}`, next: settle(next, n, bounds) });
     return;
   }
@@ -43,6 +43,6 @@ function putSteps(state: State, n: number, session: Session, lease: LeaseWrite, 
 
 /** The reply to O1' comes. */
 export function afterPut(state: State, n: number, session: Session, sentAt: State["now"], version: string, bounds: Bounds): State {
-  const renewed = afterLeaseRenewal(session, sentAt, "renewed", state.now);
+  const renewed = afterLeaseRenewal(session, sentAt, "renewed");
   return settle(changeProcess(state, n, { session: renewed, leaseVersion: version }), n, bounds);
 }

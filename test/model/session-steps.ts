@@ -11,7 +11,7 @@ import { apply, delay, spend } from "./stores.ts";
 export function bootSteps(state: State, n: number, { process, isDockerUp }: Pod, bounds: Bounds, out: Step[]): void {
   const { answer, opening } = process ?? {};
   if (answer?.kind === "O0") {
-    const session = openSession(answer.sid, answer.inc, answer.hbSeq, answer.sentAt);
+    const session = openSession(answer.sid, answer.inc, answer.sentAt);
     out.push({ what: `${podUid(n)}: the reply to O0 comes`, next: settle(change(state, n, { process: { ...NEW_PROCESS, session, triedAt: state.now } }), n, bounds) });
   } else if (opening !== undefined) {
     if (!isDockerUp) insertSteps(state, n, opening, bounds, out);
@@ -27,27 +27,27 @@ function continueOrOpen(state: State, n: number, bounds: Bounds, out: Step[]): v
     out.push({ what: `${podUid(n)}: a process starts, wants a fresh dockerd for ${plan.sid}`, next });
     return;
   }
-  const { _id: sid, inc, hbSeq } = plan.record;
-  const operation = continueSession(sid, inc);
-  const { outcome, next, broken } = apply(state, operation);
-  if (outcome === "won") beginSteps(next, n, { sid, inc: inc + 1, hbSeq: hbSeq + 1 }, `${podUid(n)}: a process starts, O0 ${sid}`, broken, bounds, out);
-  const under = delay(state, { operation }, bounds.late);
+  const { _id: sid, inc } = plan.record;
+  const write = { operation: continueSession(sid, inc), meant: inc + 1 };
+  const { outcome, next, broken } = apply(state, write);
+  if (outcome === "won") beginSteps(next, n, { sid, inc: inc + 1 }, `${podUid(n)}: a process starts, O0 ${sid}`, broken, bounds, out);
+  const under = delay(state, write, bounds.late);
   if (under !== undefined) out.push({ what: `${podUid(n)}: a process starts, O0 is under way`, next: under });
 }
 
 function insertSteps(state: State, n: number, sid: SessionId, bounds: Bounds, out: Step[]): void {
   if (state.workers.some((w) => w._id === sid)) return;
   const next: State = { ...state, workers: [...state.workers, aWorker(sid, { fenceMs: bounds.timings.fenceMs })] };
-  beginSteps(next, n, { sid, inc: 1, hbSeq: 0 }, `${podUid(n)}: O0 inserts ${sid}`, undefined, bounds, out);
+  beginSteps(next, n, { sid, inc: 1 }, `${podUid(n)}: O0 inserts ${sid}`, undefined, bounds, out);
 }
 
-type Opened = { readonly sid: SessionId; readonly inc: number; readonly hbSeq: number };
+type Opened = { readonly sid: SessionId; readonly inc: number };
 
 /** O0 has landed; its reply comes now, later, or never. */
 function beginSteps(next: State, n: number, opened: Opened, what: string, broken: Step["broken"], bounds: Bounds, out: Step[]): void {
-  const { sid, inc, hbSeq } = opened;
+  const { sid, inc } = opened;
   const sentAt = next.now;
-  const session = openSession(sid, inc, hbSeq, sentAt);
+  const session = openSession(sid, inc, sentAt);
   out.push({ what, next: settle(change(next, n, { process: { ...NEW_PROCESS, session, triedAt: sentAt } }), n, bounds), broken });
   const spent = spend(next);
   if (spent === undefined) return;

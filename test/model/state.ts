@@ -24,7 +24,7 @@ export type Call =
 
 /** A reply that is on its way: what it says was true when the store answered. */
 export type Answer =
-  | { readonly kind: "O0"; readonly sid: SessionId; readonly inc: number; readonly hbSeq: number; readonly sentAt: MonoMs }
+  | { readonly kind: "O0"; readonly sid: SessionId; readonly inc: number; readonly sentAt: MonoMs }
   | { readonly kind: "O1"; readonly outcome: Outcome; readonly sentAt: MonoMs }
   | { readonly kind: "O1'"; readonly version: LeaseVersion; readonly sentAt: MonoMs }
   | { readonly kind: "poll"; readonly records: readonly SegmentRecord[] };
@@ -65,7 +65,9 @@ export type Pod = {
 };
 
 /** A request that nobody waits for and that lands some day, or never. */
-export type Late = { readonly operation: Operation } | { readonly lease: LeaseWrite };
+export type Late = Write | { readonly lease: LeaseWrite };
+/** `meant`: which process of a session, or which epoch, its sender had in mind: nobody in the world can see this. */
+export type Write = { readonly operation: Operation; readonly meant?: number | undefined };
 
 export type Leader = {
   readonly term: number | undefined;
@@ -127,7 +129,7 @@ export function initialState(bounds: Bounds): State {
   const now = 0 as MonoMs;
   const owner = sid(podUid(0));
   const pod = (n: number): Pod => {
-    const session = openSession(sid(podUid(n)), 1, 0, now);
+    const session = openSession(sid(podUid(n)), 1, now);
     const tenures: Tenures = n === 0 ? new Map([[SEGMENT, { epoch: epoch(1), state: "held" }]]) : new Map();
     return {
       isLost: false,

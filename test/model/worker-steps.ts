@@ -36,7 +36,7 @@ export function workerSteps(state: State, n: number, bounds: Bounds, out: Step[]
   if (bounds.leases) leaseSteps(state, n, process, session, bounds, out);
   pollSteps(state, n, process, session, out);
   visitSteps(state, n, pod, process, session, bounds, out);
-  releaseSteps(state, n, pod, process, session, bounds, out);
+  releaseSteps(state, n, pod, process, bounds, out);
   drainSteps(state, n, process, session, out);
 }
 
@@ -84,17 +84,17 @@ function lose(state: State, n: number): State {
 
 /** O1, sent and applied now; its reply comes now, later, or never. */
 function renewSteps(before: State, n: number, { isDraining, answer }: Process, session: Session, bounds: Bounds, out: Step[]): void {
-  const operation = renewSession(session.sid, session.inc, session.hbSeq, isDraining);
+  const request = { operation: renewSession(session.sid, session.inc, isDraining), meant: session.inc };
   const sentAt = before.now;
   const state = changeProcess(before, n, { triedAt: sentAt });
   const what = `${podUid(n)}: O1`;
-  const { outcome, next, broken } = apply(state, operation);
+  const { outcome, next, broken } = apply(state, request);
   out.push({ what: `${what} ${outcome}`, next: afterO1(next, n, session, sentAt, outcome, bounds), broken });
   const spent = spend(next);
   if (spent !== undefined && outcome === "won") out.push({ what: `${what} ${outcome}, the reply is lost`, next: spent, broken });
   if (spent !== undefined && answer === undefined)
     out.push({ what: `${what} ${outcome}, the reply is under way`, next: changeProcess(spent, n, { answer: { kind: "O1", outcome, sentAt } }), broken });
-  const under = delay(state, { operation }, bounds.late);
+  const under = delay(state, request, bounds.late);
   if (under !== undefined) out.push({ what: `${what} is under way`, next: under });
 }
 
@@ -114,8 +114,8 @@ function answerSteps(state: State, n: number, { answer }: Process, session: Sess
   if (answer.kind === "poll" && session.lost === undefined) out.push({ what, next: meet(rest, n, answer.records) });
 }
 
-function pollSteps(state: State, n: number, { answer }: Process, session: Session, out: Step[]): void {
-  const records = state.segment.owner === session.sid ? [state.segment] : [];
+function pollSteps(state: State, n: number, { answer, tenures }: Process, session: Session, out: Step[]): void {
+  const records = state.segment.owner === session.sid || tenures.has(SEGMENT) ? [state.segment] : [];
   out.push({ what: `${podUid(n)}: polls`, next: meet(state, n, records) });
   const spent = spend(state);
   if (spent !== undefined && answer === undefined && records.length > 0)
@@ -130,7 +130,9 @@ const releasedIn =
 function meet(state: State, n: number, records: readonly SegmentRecord[]): State {
   const pod = state.pods[n as 0 | 1];
   if (pod.process === undefined) return state;
-  const { tenures } = meetSegments(pod.process.tenures, records, releasedIn(pod), pod.process.isDraining);
+  const { session, isDraining } = pod.process;
+  if (session === undefined) return state;
+  const { tenures } = meetSegments(pod.process.tenures, records, { sid: session.sid, released: releasedIn(pod), isDraining });
   return changeProcess(state, n, { tenures, isComplete: true });
 }
 
@@ -162,7 +164,7 @@ function visitSteps(state: State, n: number, pod: Pod, process: Process, session
     }
     case "stop": {
       const { id, epoch } = step.container;
-      return ask({ kind: "stop", id, epoch }, apply(state, reportStatus(BOT, epoch, session.sid, RUN_STATUS)).next);
+      return ask({ kind: "stop", id, epoch }, apply(state, { operation: reportStatus(BOT, epoch, session.sid, RUN_STATUS) }).next);
     }
     case "reap":
     case "remove": {
@@ -183,7 +185,7 @@ function judgeStop({ segment, now }: State, session: Session, { container }: Pod
 }
 
 /** The stop proof, the release record, O5. */
-function releaseSteps(state: State, n: number, pod: Pod, process: Process, session: Session, bounds: Bounds, out: Step[]): void {
+function releaseSteps(state: State, n: number, pod: Pod, process: Process, bounds: Bounds, out: Step[]): void {
   if (!pod.isDockerUp) return; // no list, no proof
   const busy = process.call !== undefined || process.isDoubtful ? [BOT] : [];
   const quiet = quietSegments(process.tenures, busy, () => SEGMENT);
@@ -191,16 +193,18 @@ function releaseSteps(state: State, n: number, pod: Pod, process: Process, sessi
   const epoch = process.tenures.get(SEGMENT)?.epoch;
   if (proven.length === 0 || epoch === undefined) return;
   const recorded = change(state, n, { released: epoch });
-  write(recorded, n, releaseSegment(SEGMENT, session.sid, epoch), bounds, out, (next) => changeProcess(next, n, { tenures: new Map() }));
+  write(recorded, n, releaseSegment(SEGMENT, epoch), bounds, out, (next) => changeProcess(next, n, { tenures: new Map() }));
 }
 
 function drainSteps(state: State, n: number, process: Process, session: Session, out: Step[]): void {
   if (!process.isDraining) {
     if (state.left.moves === 0) return;
     const spent: State = { ...state, left: { ...state.left, moves: state.left.moves - 1 } };
-    out.push({ what: `${podUid(n)}: is told to drain`, next: changeProcess(spent, n, { isDraining: true }) });
+    const told = apply(spent, { operation: stepDown(session.sid, session.inc, "draining"), meant: session.inc });
+    out.push({ what: `${podUid(n)}: is told to drain`, next: changeProcess(told.next, n, { isDraining: true }), broken: told.broken });
+    out.push({ what: `${podUid(n)}: is told to drain and cannot say so`, next: changeProcess(spent, n, { isDraining: true }) });
   } else if (process.isComplete && process.tenures.size === 0) {
-    const { outcome, next, broken } = apply(state, stepDown(session.sid, session.inc, "gone"));
+    const { outcome, next, broken } = apply(state, { operation: stepDown(session.sid, session.inc, "gone"), meant: session.inc });
     const isRunning = state.pods[n as 0 | 1].container?.state === "running";
     const left = isRunning ? { invariant: "I3", why: `${podUid(n)} is gone, and the bot still runs there` } : broken;
     if (outcome === "won") out.push({ what: `${podUid(n)}: says good-bye`, next: lose(next, n), broken: left });
@@ -210,7 +214,7 @@ function drainSteps(state: State, n: number, process: Process, session: Session,
 /** A write whose winner and loser do the same. */
 function write(state: State, n: number, operation: Operation, bounds: Bounds, out: Step[], then: (next: State) => State): void {
   const what = `${podUid(n)}: ${operation.op}`;
-  const { outcome, next, broken } = apply(state, operation);
+  const { outcome, next, broken } = apply(state, { operation });
   out.push({ what: `${what} ${outcome}`, next: then(next), broken });
   const lost = spend(next);
   if (lost !== undefined && outcome === "won") out.push({ what: `${what} ${outcome}, the reply is lost`, next: lost, broken });
