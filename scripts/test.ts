@@ -12,7 +12,7 @@ const suites: readonly Suite[] = [
     name: "quick",
     budgetSeconds: 120,
     checks: ["types", "lint", "format", "knip"],
-    specs: ["test/unit/**/*.test.ts", "test/sim/**/*.test.ts"],
+    specs: ["test/unit/**/*.test.ts", "test/sim/**/*.test.ts", "test/model/**/*.test.ts"],
   },
   {
     name: "system",

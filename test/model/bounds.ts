@@ -23,12 +23,23 @@ export type Bounds = {
 
 /** One tick is one renewal. Each distance is the least whole number of ticks that the inequalities leave; the search has no
  *  drift, so L exceeds W + K by the one tick that `brokenTimings` asks for. */
-export const TIMINGS: Timings = { renewMs: 1, callMs: 0.5, softMs: 2, stopMs: 3, fenceMs: 4, killMs: 1, endMs: 6 };
+const TIMINGS: Timings = { renewMs: 1, callMs: 0.5, softMs: 2, stopMs: 3, fenceMs: 4, killMs: 1, endMs: 6 };
 if (brokenTimings(TIMINGS).length > 0) throw new RangeError("Cannot search with timings that break the protocol's own rules");
 
-const common = { timings: TIMINGS, horizon: 3 * TIMINGS.endMs };
+const common = { timings: TIMINGS, horizon: 3 * TIMINGS.endMs, epochs: 5, elections: 1, moves: 0, late: 0, leases: false };
 export const CONFIGURATIONS = {
-  mongo: { ...common, deaths: 2, faults: 2, late: 2, moves: 0, epochs: 5, elections: 0, leases: false },
-  kubernetes: { ...common, deaths: 2, faults: 2, late: 1, moves: 0, epochs: 5, elections: 0, leases: true },
+  /** Two lost replies, at whatever write, and two deaths. */
+  lost: { ...common, deaths: 2, faults: 2, elections: 0 },
+  /** Requests that land after their caller has gone on. */
+  late: { ...common, deaths: 2, faults: 1, late: 1 },
+  /** Planned moves and drains. Here a third epoch is the last. */
+  moves: { ...common, deaths: 1, faults: 1, late: 1, moves: 1, epochs: 3, elections: 0 },
+  /** Two stores for liveness. */
+  leases: { ...common, deaths: 1, faults: 1, late: 1, epochs: 4, elections: 0, leases: true },
 } satisfies Record<string, Bounds>;
+/** What the quick suite looks at. */
+export const SMALL: readonly Bounds[] = [
+  { ...common, deaths: 1, faults: 1, late: 1 },
+  { ...common, deaths: 0, faults: 1, late: 1, moves: 1, epochs: 3, elections: 0 },
+];
 export type ConfigurationName = keyof typeof CONFIGURATIONS;

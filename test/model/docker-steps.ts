@@ -6,7 +6,22 @@ import { reportStatus } from "../../src/core/operations.ts";
 import { fields } from "../contract/operation-cases.ts";
 import { aContainer } from "../support/builders.ts";
 import type { Bounds } from "./bounds.ts";
-import { type Answer, BOOT_ID, BOT, type Broken, type Call, change, changeProcess, type Pod, podUid, type Process, SEGMENT, SPEC_HASH, type State, type Step } from "./state.ts";
+import {
+  type Answer,
+  BOOT_ID,
+  BOT,
+  type Broken,
+  type Call,
+  change,
+  changeProcess,
+  type Pod,
+  podUid,
+  type Process,
+  SEGMENT,
+  SPEC_HASH,
+  type State,
+  type Step,
+} from "./state.ts";
 import { apply, delay, spend } from "./stores.ts";
 
 const RUN_STATUS = fields();
@@ -21,7 +36,8 @@ export function dockerSteps(state: State, n: number, bounds: Bounds, out: Step[]
   if (pod.isDockerUp && lapsed(pod, state.now)) {
     out.push({ what: `${who}: the fence kills dockerd`, next: killed(state, n, pod) });
   }
-  if (!pod.isDockerUp && !lapsed(pod, state.now)) out.push({ what: `${who}: dockerd comes up`, next: change(state, n, { isDockerUp: true }) });
+  if (!pod.isDockerUp && !lapsed(pod, state.now))
+    out.push({ what: `${who}: dockerd comes up`, next: change(state, n, { isDockerUp: true }) });
   if (pod.isDockerUp && pod.lateStart !== undefined) {
     const { next, broken } = start(change(state, n, { lateStart: undefined }), n, pod.lateStart);
     out.push({ what: `${who}: a start that nobody waits for lands`, next, broken });
@@ -46,7 +62,8 @@ function callSteps(state: State, n: number, call: Call, bounds: Bounds, out: Ste
   }
   const { next, broken, made } = act(state, n, call);
   const answered = changeProcess(next, n, { call: undefined });
-  if (made !== undefined) out.push({ what: `${what} lands`, next: changeProcess(next, n, { call: { kind: "start", id: made, epoch: call.epoch } }), broken });
+  if (made !== undefined)
+    out.push({ what: `${what} lands`, next: changeProcess(next, n, { call: { kind: "start", id: made, epoch: call.epoch } }), broken });
   else if (call.kind === "start") reported(answered, n, call.epoch, `${what} lands`, broken, bounds, out);
   else out.push({ what: `${what} lands`, next: answered, broken });
   const spent = spend(next);
@@ -57,7 +74,15 @@ function callSteps(state: State, n: number, call: Call, bounds: Bounds, out: Ste
 }
 
 /** O6 after a start, which may land late. */
-function reported(state: State, n: number, epoch: Call["epoch"], what: string, broken: Broken | undefined, bounds: Bounds, out: Step[]): void {
+function reported(
+  state: State,
+  n: number,
+  epoch: Call["epoch"],
+  what: string,
+  broken: Broken | undefined,
+  bounds: Bounds,
+  out: Step[],
+): void {
   const sid = state.pods[n as 0 | 1].process?.session?.sid;
   if (sid === undefined) return void out.push({ what, next: state, broken });
   const operation = reportStatus(BOT, epoch, sid, RUN_STATUS);
@@ -104,7 +129,8 @@ export function tick(state: State, { timings, horizon }: Bounds): State | undefi
   if (state.now >= horizon) return undefined;
   for (const pod of state.pods) {
     const { isDockerUp, fence, isLost } = pod;
-    if (!isLost && isDockerUp && fence !== undefined && fence.deadline + timings.killMs <= state.now && lapsed(pod, state.now)) return undefined;
+    if (!isLost && isDockerUp && fence !== undefined && fence.deadline + timings.killMs <= state.now && lapsed(pod, state.now))
+      return undefined;
   }
   let next: State = { ...state, now: later(state.now, timings.renewMs) };
   for (const n of [0, 1] as const) {

@@ -89,7 +89,8 @@ class Writer {
     key += `${this.#life(process.opening)}${bit(process.isSilent)}${bit(process.triedAt === now || process.isSilent || process.session?.lost !== undefined)}${bit(process.isDraining)}${bit(process.isComplete)}${bit(process.isDoubtful)}`;
     const tenure = process.tenures.get(SEGMENT);
     key += tenure === undefined ? "-" : `${chr(STATES.indexOf(tenure.state))}${chr(tenure.epoch)}`;
-    if (call !== undefined) key += `c${chr(KINDS.indexOf(call.kind))}${chr(call.epoch)}${"id" in call ? bit(call.id === container?.id) : this.#life(call.sid)}`;
+    if (call !== undefined)
+      key += `c${chr(KINDS.indexOf(call.kind))}${chr(call.epoch)}${"id" in call ? bit(call.id === container?.id) : this.#life(call.sid)}`;
     if (answer !== undefined) key += this.#answer(answer, session?.sid);
     if (session === undefined) return `${key}|`;
     const { sid, inc, store, lost } = session;
@@ -110,7 +111,8 @@ class Writer {
   #blind(blind: Watches | undefined, sid: SessionId | undefined): string {
     const watch = sid === undefined ? undefined : blind?.get(sid);
     if (watch === undefined) return blind === undefined ? "" : "b";
-    const lease = typeof watch.lease === "string" ? watch.lease[0] : `${this.#version(sid, watch.lease.version)}${bit(watch.lease.lease.revoked)}`;
+    const lease =
+      typeof watch.lease === "string" ? watch.lease[0] : `${this.#version(sid, watch.lease.version)}${bit(watch.lease.lease.revoked)}`;
     return `${this.#beats(sid, watch.record.hbSeq)}${lease}${this.#age(watch.since, this.#endMs)}`;
   }
 
@@ -131,11 +133,18 @@ class Writer {
     key += chr(left.deaths) + chr(left.faults) + chr(left.moves) + chr(left.elections);
     key += status === undefined ? "-" : chr(Number(status["epoch"])) + this.#at(status["sid"], order);
     if (late.length === 0) return key;
-    return key + late.map((one) => this.#late(one, order)).toSorted().join("");
+    return (
+      key +
+      late
+        .map((one) => this.#late(one, order))
+        .toSorted()
+        .join("")
+    );
   }
 
   #late(late: Late, order: Order): string {
-    if ("lease" in late) return `l${late.lease.op}${this.#at(late.lease.sid, order)}${late.lease.expect === undefined ? "n" : ""}${this.#version(late.lease.sid, late.lease.expect)}${chr(late.lease.put.inc)}${bit(late.lease.put.revoked)}`;
+    if ("lease" in late)
+      return `l${late.lease.op}${this.#at(late.lease.sid, order)}${late.lease.expect === undefined ? "n" : ""}${this.#version(late.lease.sid, late.lease.expect)}${chr(late.lease.put.inc)}${bit(late.lease.put.revoked)}`;
     return `o${this.#operation(late.operation, order)}${chr(late.meant ?? 0)}`;
   }
 

@@ -12,7 +12,10 @@ export function leaderSteps(state: State, n: 0 | 1, bounds: Bounds, out: Step[])
   const who = `leader${n}`;
   if (term !== state.term && state.left.elections > 0) {
     const left = { ...state.left, elections: state.left.elections - 1 };
-    out.push({ what: `${who}: O7, leads with term ${state.term + 1}`, next: lead({ ...state, left, term: state.term + 1 }, n, { term: state.term + 1, blind }) });
+    out.push({
+      what: `${who}: O7, leads with term ${state.term + 1}`,
+      next: lead({ ...state, left, term: state.term + 1 }, n, { term: state.term + 1, blind }),
+    });
   }
   if (term === undefined) return;
   const spent = spend(state);

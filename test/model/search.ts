@@ -8,14 +8,15 @@ import { forget, land } from "./stores.ts";
 import { dueSteps, workerSteps } from "./worker-steps.ts";
 
 /** Everything that may happen next, time aside. */
-export function stepsFrom(state: State, bounds: Bounds): Step[] {
+function stepsFrom(state: State, bounds: Bounds): Step[] {
   const out: Step[] = [];
   for (const n of [0, 1] as const) {
     dockerSteps(state, n, bounds, out);
     workerSteps(state, n, bounds, out);
   }
   for (const n of [0, 1] as const) leaderSteps(state, n, bounds, out);
-  for (const late of state.late) out.push({ what: `late: ${"lease" in late ? `${late.lease.op} (Lease)` : late.operation.op} lands`, ...land(state, late) });
+  for (const late of state.late)
+    out.push({ what: `late: ${"lease" in late ? `${late.lease.op} (Lease)` : late.operation.op} lands`, ...land(state, late) });
   return out.map((step) => finish(state, step));
 }
 
@@ -59,7 +60,7 @@ export type Found = {
   readonly isWhole: boolean;
   readonly broken?: { readonly how: Broken; readonly trace: readonly Moment[] };
 };
-export type Moment = { readonly at: number; readonly what: string };
+type Moment = { readonly at: number; readonly what: string };
 
 /** Breadth first, tick by tick: a state is met as early as it can be, so whoever comes to it later has less to show. */
 export function search(bounds: Bounds, most = Infinity, onTick: (at: number, states: number) => void = () => {}): Found {

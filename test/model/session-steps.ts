@@ -12,7 +12,10 @@ export function bootSteps(state: State, n: number, { process, isDockerUp }: Pod,
   const { answer, opening } = process ?? {};
   if (answer?.kind === "O0") {
     const session = openSession(answer.sid, answer.inc, answer.sentAt);
-    out.push({ what: `${podUid(n)}: the reply to O0 comes`, next: settle(change(state, n, { process: { ...NEW_PROCESS, session, triedAt: state.now } }), n, bounds) });
+    out.push({
+      what: `${podUid(n)}: the reply to O0 comes`,
+      next: settle(change(state, n, { process: { ...NEW_PROCESS, session, triedAt: state.now } }), n, bounds),
+    });
   } else if (opening !== undefined) {
     if (!isDockerUp) insertSteps(state, n, opening, bounds, out);
   } else continueOrOpen(state, n, bounds, out);

@@ -160,5 +160,3 @@ export function initialState(bounds: Bounds): State {
     late: [],
   };
 }
-
-

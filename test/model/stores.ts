@@ -31,6 +31,8 @@ export function apply(state: State, { operation, meant }: Write): Applied {
       const broken = now < past ? { invariant: "I5", why: `the status goes back from epoch ${past} to ${now}` } : undefined;
       return { outcome, next: { ...state, status: { _id: id, epoch: now, sid: document["sid"] } }, broken };
     }
+    case "control":
+    case "placements":
     default:
       throw new RangeError(`Cannot apply a write to "${collection}": the model has none`);
   }
@@ -44,7 +46,8 @@ function documentOf({ workers, segment, status }: State, { collection, id }: Wri
 function judgeWorker(state: State, before: WorkerRecord | undefined, after: WorkerRecord, op: string, meant?: number): Broken | undefined {
   const { _id, inc } = after;
   if (meant !== undefined && inc !== meant) return { invariant: "I13", why: `${op} of process ${meant} lands on process ${inc} of ${_id}` };
-  if (op === "O3" && before?.state !== "dead" && isProtected(state, _id)) return { invariant: "I12", why: `${_id} is ended before its fence strikes` };
+  if (op === "O3" && before?.state !== "dead" && isProtected(state, _id))
+    return { invariant: "I12", why: `${_id} is ended before its fence strikes` };
   if (before === undefined || isLiving(before.state) || (op !== "O0" && before.state === after.state)) return undefined;
   return { invariant: "I4", why: `${op} changes session ${after._id} from ${before.state} to ${after.state}` };
 }
@@ -66,7 +69,9 @@ function judgeSegment(state: State, after: SegmentRecord, op: string, meant?: nu
   if (op === "O4" && meant !== before.epoch) return { invariant: "I9", why: `O4 lands in epoch ${before.epoch}, which nobody planned` };
   if (after.state !== "free" && after.owner === null) return { invariant: "I8", why: `the segment is ${after.state} and nobody's` };
   // An assignment by an old leader is one all the same: what is free is free. Its term stands until the next one.
-  return op === "O4" && after.term < before.term ? { invariant: "I11", why: `term ${after.term} writes after term ${before.term}` } : undefined;
+  return op === "O4" && after.term < before.term
+    ? { invariant: "I11", why: `term ${after.term} writes after term ${before.term}` }
+    : undefined;
 }
 
 /** What the API server does with one write: the version of the new object, or nothing after a conflict. */

@@ -12,7 +12,19 @@ import { aSpec } from "../support/builders.ts";
 import type { Bounds } from "./bounds.ts";
 import { bootSteps, settle } from "./session-steps.ts";
 import { afterPut, leaseSteps } from "./lease-steps.ts";
-import { BOT, type Call, change, changeProcess, type Pod, podUid, type Process, SEGMENT, SPEC_HASH, type State, type Step } from "./state.ts";
+import {
+  BOT,
+  type Call,
+  change,
+  changeProcess,
+  type Pod,
+  podUid,
+  type Process,
+  SEGMENT,
+  SPEC_HASH,
+  type State,
+  type Step,
+} from "./state.ts";
 import { apply, delay, spend } from "./stores.ts";
 
 const SPEC = aSpec();
@@ -79,7 +91,14 @@ function deathSteps(state: State, n: number, pod: Pod, out: Step[]): void {
 }
 
 function lose(state: State, n: number): State {
-  return change(state, n, { isLost: true, process: undefined, container: undefined, isDockerUp: false, lateStart: undefined, fence: undefined });
+  return change(state, n, {
+    isLost: true,
+    process: undefined,
+    container: undefined,
+    isDockerUp: false,
+    lateStart: undefined,
+    fence: undefined,
+  });
 }
 
 /** O1, sent and applied now; its reply comes now, later, or never. */
@@ -93,7 +112,11 @@ function renewSteps(before: State, n: number, { isDraining, answer }: Process, s
   const spent = spend(next);
   if (spent !== undefined && outcome === "won") out.push({ what: `${what} ${outcome}, the reply is lost`, next: spent, broken });
   if (spent !== undefined && answer === undefined)
-    out.push({ what: `${what} ${outcome}, the reply is under way`, next: changeProcess(spent, n, { answer: { kind: "O1", outcome, sentAt } }), broken });
+    out.push({
+      what: `${what} ${outcome}, the reply is under way`,
+      next: changeProcess(spent, n, { answer: { kind: "O1", outcome, sentAt } }),
+      broken,
+    });
   const under = delay(state, request, bounds.late);
   if (under !== undefined) out.push({ what: `${what} is under way`, next: under });
 }
@@ -108,8 +131,7 @@ function answerSteps(state: State, n: number, { answer }: Process, session: Sess
   if (answer === undefined) return;
   const rest = changeProcess(state, n, { answer: undefined });
   const what = `${podUid(n)}: the reply to ${answer.kind} comes`;
-  if (answer.kind === "O1")
-    out.push({ what, next: afterO1(rest, n, session, answer.sentAt, answer.outcome, bounds) });
+  if (answer.kind === "O1") out.push({ what, next: afterO1(rest, n, session, answer.sentAt, answer.outcome, bounds) });
   if (answer.kind === "O1'") out.push({ what, next: afterPut(rest, n, session, answer.sentAt, answer.version, bounds) });
   if (answer.kind === "poll" && session.lost === undefined) out.push({ what, next: meet(rest, n, answer.records) });
 }
@@ -159,7 +181,8 @@ function visitSteps(state: State, n: number, pod: Pod, process: Process, session
     case "start": {
       if (desired?.want !== "run" || process.isDraining) return;
       if (rightOf(session, state.now, bounds.timings) !== "start") return;
-      if (mayStartIn(process.tenures, releasedIn(pod), SEGMENT, desired.epoch)) ask({ kind: "create", sid: session.sid, epoch: desired.epoch });
+      if (mayStartIn(process.tenures, releasedIn(pod), SEGMENT, desired.epoch))
+        ask({ kind: "create", sid: session.sid, epoch: desired.epoch });
       return;
     }
     case "stop": {
@@ -171,13 +194,23 @@ function visitSteps(state: State, n: number, pod: Pod, process: Process, session
       const { id, epoch } = step.container;
       return ask({ kind: "remove", id, epoch });
     }
+    case "adopt":
+    case "wait":
+    case undefined:
     default:
-      if (process.isDoubtful) out.push({ what: `${podUid(n)}: looks, nothing is to be done`, next: changeProcess(state, n, { isDoubtful: false }) });
+      if (process.isDoubtful)
+        out.push({ what: `${podUid(n)}: looks, nothing is to be done`, next: changeProcess(state, n, { isDoubtful: false }) });
   }
 }
 
 /** I10. */
-function judgeStop({ segment, now }: State, session: Session, { container }: Pod, { isDraining }: Process, { timings }: Bounds): Step["broken"] {
+function judgeStop(
+  { segment, now }: State,
+  session: Session,
+  { container }: Pod,
+  { isDraining }: Process,
+  { timings }: Bounds,
+): Step["broken"] {
   if (container?.state !== "running" || container.sid !== session.sid) return undefined;
   const isCurrent = segment.owner === session.sid && segment.epoch === container.epoch && segment.state === "assigned";
   if (!isCurrent || isDraining || rightOf(session, now, timings) === "stop") return undefined;
