@@ -28,8 +28,8 @@ if (brokenTimings(TIMINGS).length > 0) throw new RangeError("Cannot search with 
 
 const common = { timings: TIMINGS, horizon: 3 * TIMINGS.endMs, epochs: 5, elections: 1, moves: 0, late: 0, leases: false };
 export const CONFIGURATIONS = {
-  /** Two lost replies, at whatever write, and two deaths. */
-  lost: { ...common, deaths: 2, faults: 2, elections: 0 },
+  /** Two lost replies, at whatever write, two deaths, two leaders. */
+  lost: { ...common, deaths: 2, faults: 2 },
   /** Requests that land after their caller has gone on. */
   late: { ...common, deaths: 2, faults: 1, late: 1 },
   /** Planned moves and drains. Here a third epoch is the last. */
