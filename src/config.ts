@@ -3,7 +3,7 @@ import { homedir, hostname } from "node:os";
 import { join } from "node:path";
 import { crossFaults } from "./config/cross-checks.ts";
 import { redactMongoUri } from "./config/redact.ts";
-import { describeVariable, variables, WITHOUT_EFFECT, type Surroundings, type Variable, type VariableName } from "./config/variables.ts";
+import { describeVariable, variables, whyIdle, type Surroundings, type Variable, type VariableName } from "./config/variables.ts";
 import { ConfigurationError } from "./core/errors.ts";
 import { nearest } from "./document/nearest.ts";
 
@@ -81,7 +81,7 @@ export function parseConfig(env: Environment, sources: ConfigSources = {}): Pars
   return Object.freeze({
     config: Object.freeze(config) as Config,
     origins: Object.freeze(Object.fromEntries(origins)) as Record<VariableName, Origin>,
-    warnings: Object.freeze([...idle(origins), ...misspellings(env)]),
+    warnings: Object.freeze([...idle(origins, surroundings), ...misspellings(env)]),
   });
 }
 
@@ -138,8 +138,11 @@ function codeOf(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : "unreadable";
 }
 
-function idle(origins: ReadonlyMap<VariableName, Origin>): string[] {
-  return [...WITHOUT_EFFECT].filter((name) => origins.get(name) !== "default").map((name) => `${name} has no effect in this version`);
+function idle(origins: ReadonlyMap<VariableName, Origin>, { coordination }: Surroundings): string[] {
+  return names.flatMap((name) => {
+    const why = origins.get(name) === "default" ? undefined : whyIdle(name, coordination);
+    return why === undefined ? [] : [`${name} has no effect ${why}`];
+  });
 }
 
 function misspellings(env: Environment): string[] {

@@ -9,7 +9,8 @@ import { openUserBots } from "./mongo/user-bots.ts";
 import { systemClock } from "./process/clock.ts";
 import { listenForSignals } from "./process/signals.ts";
 import { readVersion } from "./process/version.ts";
-import { serve } from "./serve.ts";
+import { fleetOf } from "./serve/membership.ts";
+import { serve } from "./serve/serve.ts";
 import { claimFleet } from "./worker/fleet.ts";
 
 const adapters = { clock: systemClock, random: Math.random };
@@ -39,7 +40,7 @@ const deps: CliDeps = {
     const engine = createEngine({ ...adapters, dockerHost: config.dockerHost, stateDir: config.stateDir });
     const mongo = await connectStore({ ...mongoOf(config), ...adapters });
     try {
-      const { id: owner } = await engine.identify();
+      const owner = await fleetOf(config, engine);
       await claimFleet(mongo.store, { owner, coordination: config.coordination, incarnation: randomUUID(), oldFleetIsStopped: true });
       return `Database "${config.dbName}" belongs to fleet "${owner}" from now on`;
     } finally {

@@ -16,8 +16,16 @@ function replicas(value: (name: VariableName) => unknown): string[] {
 function coordination(value: (name: VariableName) => unknown, byDefault: boolean): string[] {
   const mode = value("COORDINATION") as string | undefined;
   if (mode === undefined || mode === "single") return [];
+  if (mode === "mongo")
+    return value("FENCE_DIR") === undefined
+      ? [
+          "FENCE_DIR: is required with COORDINATION=mongo, got nothing: set it to the directory that is shared with the fence of this process's Docker Engine, such as /run/bot-runner",
+        ]
+      : [];
   const why = byDefault ? " (the default inside a cluster)" : "";
-  return [`COORDINATION: is not supported yet by this version, got "${mode}"${why}: set it to single and run exactly one process`];
+  return [
+    `COORDINATION: is not supported yet by this version, got "${mode}"${why}: set it to single and run exactly one process, or to mongo`,
+  ];
 }
 
 const timingVariables = {

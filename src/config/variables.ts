@@ -25,7 +25,7 @@ export type Surroundings = {
   readonly timings: "default" | "ci";
 };
 
-type Coordination = "single" | "mongo" | "kubernetes";
+export type Coordination = "single" | "mongo" | "kubernetes";
 
 export type Variable<T> = {
   readonly read: Reader<Exclude<T, undefined>>;
@@ -134,6 +134,11 @@ export const variables = {
     "Directory for the process lock, the records of released segments and of images it pulled, and the bots' config files. The Docker Engine must see it under the same path.",
     "`/var/lib/bot-runner` as root, else `$XDG_STATE_HOME/bot-runner`, else `~/.local/state/bot-runner`",
   ),
+  FENCE_DIR: optional(absolutePath, {
+    about:
+      "Directory on tmpfs that this process shares with the fence of its Docker Engine (`chart/files/fence.sh`). Required with `COORDINATION=mongo`.",
+    example: "/run/bot-runner",
+  }),
   START_CONCURRENCY: withDefault(whole(1, 64), 4, "Bots that one worker starts at the same time."),
   MAX_STOP_GRACE_SECONDS: withDefault(
     whole(0, 3600),
@@ -149,7 +154,7 @@ export const variables = {
   COORDINATION: withDefault(
     oneOf("single", "mongo", "kubernetes"),
     (s) => (s.inCluster ? "kubernetes" : "single"),
-    "`single`: the operator says that this is the only process. `mongo`: several processes without Kubernetes. This version knows only `single`.",
+    "`single`: the operator says that this is the only process. `mongo`: several processes without Kubernetes, each with a Docker Engine of its own behind a fence. This version does not know `kubernetes` yet.",
     "`kubernetes` inside a cluster, `single` outside",
   ),
   POD_NAME: {
@@ -166,14 +171,14 @@ export const variables = {
     ...withDefault(
       objectName,
       (s) => (s.inCluster ? "" : "local"),
-      "Kubernetes namespace. Required in a cluster (`metadata.namespace`).",
+      "Kubernetes namespace. Required in a cluster (`metadata.namespace`). With `COORDINATION=mongo` part of the fleet's name: all its processes must name the same.",
       "`local` outside a cluster",
     ),
     required: "cluster",
     example: "metadata.namespace by the downward API",
   } as Variable<string>,
   POD_UID: optional(anyName, {
-    about: "This worker's session id. Outside a cluster the Docker Engine's ID is used instead.",
+    about: "This worker's session id. Unset: the Docker Engine's ID, or with `COORDINATION=mongo` an id kept in STATE_DIR.",
     example: "metadata.uid by the downward API",
   }),
   NODE_NAME: optional(anyName, { about: "Machine this worker runs on, for status.", example: "spec.nodeName by the downward API" }),
@@ -237,27 +242,39 @@ export const variables = {
 
 export type VariableName = keyof typeof variables;
 
-/** Variables that are read and checked, and that nothing in this version asks for: they belong to several processes,
- *  to scaling, or to what later versions add. Remove a name here when its first reader comes. */
-export const WITHOUT_EFFECT: ReadonlySet<VariableName> = new Set<VariableName>([
+/** Variables that are read and checked, and that nothing in this version asks for: they belong to scaling, or to what
+ *  later versions add. Remove a name here when its first reader comes. */
+const WITHOUT_EFFECT: ReadonlySet<VariableName> = new Set<VariableName>([
   "API_TOKEN",
-  "BACKLOG_PATIENCE_SECONDS",
   "DEPLOYMENT_NAME",
-  "FENCE_SECONDS",
-  "KILL_SECONDS",
-  "LEASE_LOCK_NAME",
   "MAX_REPLICAS",
   "MIN_REPLICAS",
-  "POD_UID",
   "SCALER",
   "SCALE_COOLDOWN_SECONDS",
   "SCALING_CONFIGMAP",
+  "STANDBY_WORKERS",
+]);
+
+/** What only several processes need of each other. */
+const FOR_SEVERAL: ReadonlySet<VariableName> = new Set<VariableName>([
+  "BACKLOG_PATIENCE_SECONDS",
+  "FENCE_DIR",
+  "FENCE_SECONDS",
+  "KILL_SECONDS",
+  "LEASE_LOCK_NAME",
+  "POD_UID",
   "SESSION_END_SECONDS",
   "SOFT_SECONDS",
-  "STANDBY_WORKERS",
   "STOP_SECONDS",
 ]);
 
+/** Why a variable has no effect where it was set; undefined where it has one. */
+export function whyIdle(name: VariableName, coordination: Coordination): string | undefined {
+  if (WITHOUT_EFFECT.has(name)) return "in this version";
+  return coordination === "single" && FOR_SEVERAL.has(name) ? "with COORDINATION=single" : undefined;
+}
+
 export function describeVariable(name: VariableName): string {
-  return `${variables[name].about}${WITHOUT_EFFECT.has(name) ? " Without effect in this version." : ""}`;
+  const idle = whyIdle(name, "single");
+  return `${variables[name].about}${idle === undefined ? "" : ` Without effect ${idle}.`}`;
 }

@@ -27,7 +27,8 @@ export type Container = {
 /** What the bot's name holds at the Engine. `foreign`: somebody else's container stands in our way. */
 export type Actual = { readonly kind: "none" } | { readonly kind: "foreign" } | { readonly kind: "ours"; readonly container: Container };
 
-export type StopReason = "disabled" | "deleted" | "invalid" | "outdated" | "finished" | "not-mine" | "released" | "draining";
+/** `fenced`: nobody has confirmed for so long that this worker may run it that others may soon start it. */
+export type StopReason = "disabled" | "deleted" | "invalid" | "outdated" | "finished" | "not-mine" | "released" | "draining" | "fenced";
 
 /** What should be. A bot without an entry here is not ours to run: whatever carries its label is stopped. */
 export type Desired =

@@ -56,6 +56,19 @@ export class SessionLostError extends BotRunnerError {
   }
 }
 
+/** The leader's work did not end when the lease was lost: another process may lead beside us. The process must end. */
+export class LeadershipStuckError extends BotRunnerError {
+  readonly code = "LEADERSHIP_STUCK";
+  constructor() {
+    super("Cannot go on: the leader's work did not end with its lease");
+  }
+}
+
+/** The fence in the dind container does not answer: nobody would kill our bots if we could not. The process must end. */
+export class FenceSilentError extends BotRunnerError {
+  readonly code = "FENCE_SILENT";
+}
+
 /** The environment, a document or the command line is at fault: the process ends with 78 and one message. */
 export class ConfigurationError extends BotRunnerError {
   readonly code = "CONFIGURATION";

@@ -1,4 +1,4 @@
-import type { MonoMs } from "./clock.ts";
+import { after, type MonoMs } from "./clock.ts";
 import type { SessionId } from "./ids.ts";
 import { type FoundLease, type LeaseVersion, type LeaseWrite, revokeLease } from "./lease.ts";
 import { endSession, type Operation } from "./operations.ts";
@@ -57,6 +57,16 @@ export function planEndings(watches: Watches, now: MonoMs, timings: Timings): En
     endings.push({ sid: record._id, lease: write, record: endSession(record._id, record.hbSeq) });
   }
   return endings;
+}
+
+/** When the next of these silences becomes long enough, if no sign of life comes; those that are are left out. */
+export function nextEndingAt(watches: Watches, timings: Timings, now: MonoMs): MonoMs | undefined {
+  let next: MonoMs | undefined;
+  for (const { record, since } of watches.values()) {
+    const at = after(since, silenceMs(record, timings));
+    if (at > now && (next === undefined || at < next)) next = at;
+  }
+  return next;
 }
 
 /** L, or more where the session's own fence is slower than ours: so new timings can be rolled out pod by pod. */

@@ -37,7 +37,7 @@ export const continueSession = (sid: SessionId, inc: number): Operation => ({
   collection: "workers",
   id: sid,
   where: [{ inc: { is: inc }, state: living }],
-  set: { state: "up" },
+  set: { state: "up", drain: false },
   add: { inc: 1, hbSeq: 1 },
 });
 
@@ -60,6 +60,15 @@ export const stepDown = (sid: SessionId, inc: number, to: "draining" | "gone"): 
   where: [{ inc: { is: inc }, state: living }],
   set: { state: to },
   add: { hbSeq: 1 },
+});
+
+/** An operator asks a worker to drain. It hears of it with its next renewal. */
+export const askToDrain = (sid: SessionId): Operation => ({
+  op: "drain",
+  collection: "workers",
+  id: sid,
+  where: [{ state: living }],
+  set: { drain: true },
 });
 
 /** O3, the half in MongoDB: only while the counter still stands where it was observed. Every change of state that a worker

@@ -1,4 +1,5 @@
 import type { BotState, Exit } from "./bot.ts";
+import type { Figures } from "./figures.ts";
 import type { BotId, Epoch, SegmentId, SessionId, SpecHash } from "./ids.ts";
 
 /** The documents of `runtime.*` as design.md section 3 and ownership.md word them. Fields are only ever added. */
@@ -26,6 +27,10 @@ export type WorkerRecord = {
   readonly fleet?: string;
   /** W of this worker's fence, in ms: the leader waits long enough for the slower of the two. Older versions have none. */
   readonly fenceMs?: number;
+  /** When the session was opened, for people only. */
+  readonly opened?: Date;
+  /** An operator wants this worker empty: it drains, and stays up without bots until it is stopped. */
+  readonly drain?: boolean;
 };
 
 export type SegmentRecord = {
@@ -54,6 +59,20 @@ export type FleetRecord = {
   readonly incarnation: string;
   /** Whether a leader has waited until no session of an earlier life can be running bots. */
   readonly settled?: boolean;
+};
+
+/** `runtime.fleet`: what the leader sees, for every process to tell. */
+export type FleetView = Figures & {
+  readonly _id: "fleet";
+  /** The leader's pod and session. */
+  readonly leader: string;
+  readonly sid: SessionId | null;
+  /** Rises with each word of a leader: a view whose number stands still grows old. */
+  readonly seq: number;
+  /** Workers that are up and own nothing. */
+  readonly idle: readonly SessionId[];
+  /** For people only. */
+  readonly observedAt: Date;
 };
 
 /** What a bot's owner reports. `_id` is a BotId, or `{document}` for a document whose `_id` cannot name a bot. */

@@ -55,6 +55,12 @@ export function afterLeaseRenewal(session: Session, sentAt: MonoMs, outcome: Lea
   return { ...session, lease: { provenAt: latest(session.lease.provenAt, sentAt) } };
 }
 
+/** Our renewal has moved the counter from `before` to `now`. A counter that does not rise is of a restored record: whatever
+ *  has happened since the backup, this session may have been ended in it. */
+export function afterCounter(session: Session, before: number | undefined, now: number): Session {
+  return before === undefined || now > before || session.lost !== undefined ? session : { ...session, lost: "ended" };
+}
+
 /** The database's life was read: in another one, or in none, this session does not exist. */
 export function afterLife(session: Session, incarnation: string, found: string | undefined): Session {
   return found === incarnation || session.lost !== undefined ? session : { ...session, lost: "ended" };

@@ -37,6 +37,25 @@ export function withCall(timings: Omit<Timings, "callMs">): Timings {
   return { ...timings, callMs: timings.renewMs * CALL_SHARE };
 }
 
+/** The timings as they are configured, in seconds. */
+export function timingsOf(config: {
+  readonly renewSeconds: number;
+  readonly softSeconds: number;
+  readonly stopSeconds: number;
+  readonly fenceSeconds: number;
+  readonly killSeconds: number;
+  readonly sessionEndSeconds: number;
+}): Timings {
+  return withCall({
+    renewMs: config.renewSeconds * 1_000,
+    softMs: config.softSeconds * 1_000,
+    stopMs: config.stopSeconds * 1_000,
+    fenceMs: config.fenceSeconds * 1_000,
+    killMs: config.killSeconds * 1_000,
+    endMs: config.sessionEndSeconds * 1_000,
+  });
+}
+
 /** The least that L may be: the worker's clock may be the slow one and the leader's the fast one. Source: L(1-rho) > (W+K)(1+rho). */
 export function leastEndMs({ fenceMs, killMs }: Pick<Timings, "fenceMs" | "killMs">): number {
   return ((fenceMs + killMs) * (1 + DRIFT)) / (1 - DRIFT);

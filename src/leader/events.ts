@@ -8,6 +8,10 @@ export type LeaderEvents = {
   /** This process plans from now on; `term` guards its writes. */
   "leader:elected": [{ term: number }];
   "leader:resigned": [{ term: number }];
+  /** Somebody else was seen to lead. */
+  "leader:seen": [{ holder: string }];
+  /** A silent session was ended; its segments may be freed. */
+  "session:ended": [{ sid: string; pod: string; silentMs: number }];
   /** One complete comparison of the bots with their placements. */
   "admission:merged": [{ documents: number; steps: number; tookMs: number }];
   "admission:stepped": [{ step: AdmissionStep }];

@@ -1,6 +1,7 @@
 import { ALONE, type AssignmentPolicy, type AssignmentStep, type Observed, operationOf, planAssignment } from "../core/assignment.ts";
 import type { Clock } from "../core/clock.ts";
 import { type Figures, figuresOf, sharedSegments } from "../core/figures.ts";
+import { idleWorkers, shouldHandOver } from "../core/hand-over.ts";
 import type { BotId, SessionId } from "../core/ids.ts";
 import type { ChangeFeed, Hint } from "../core/ledger.ts";
 import { nextTerm } from "../core/operations.ts";
@@ -13,6 +14,7 @@ import { sideBySide } from "../process/side-by-side.ts";
 import type { Admission } from "./admission.ts";
 import type { LeaderBus } from "./events.ts";
 import type { LeaderStore } from "./ports.ts";
+import type { Sessions } from "./sessions.ts";
 
 /** Hints are gathered this long before the leader acts. Source: design.md section 5. */
 const DEBOUNCE_MS = 250;
@@ -34,6 +36,10 @@ export type LeaderOptions = {
   readonly worker: string;
   /** Its own session, which takes segments last. Absent: all workers are alike. */
   readonly sid?: SessionId;
+  /** The sessions of all workers, where there are several. */
+  readonly sessions?: Sessions;
+  /** Whose fleet it is: workers of others get nothing. Absent: all are ours. */
+  readonly fleet?: string;
   /** @default ALONE, for there is one process */
   readonly policy?: AssignmentPolicy;
 };
@@ -48,7 +54,9 @@ export class Leader {
   #unusableDue = false;
   /** Nothing is told of a fleet that was not fully read: segments without their bots would look free. */
   #merged = false;
-  #published: string | undefined;
+  #published: { readonly view: string; readonly atMs: number } | undefined;
+  #seq = 0;
+  readonly #looked = new Bell();
   #waiting: Waiting = new Map();
   #figures: { readonly figures: Figures; readonly atMs: number } | undefined;
 
@@ -63,9 +71,19 @@ export class Leader {
       : { figures: this.#figures.figures, ageMs: this.#options.clock.mono() - this.#figures.atMs };
   }
 
-  /** Leads until the signal aborts. */
+  /** The sessions were looked at; `isNews`: with another result than before. */
+  onLook(isNews: boolean): void {
+    this.#looked.ring();
+    if (isNews) this.#assign.ring();
+  }
+
+  /** Leads until the signal aborts, or until somebody else had better lead: with a later term, with sight of the books, or
+   *  without segments of its own. */
   async run(signal: AbortSignal): Promise<void> {
     const { feed, bus } = this.#options;
+    this.#mergeDue = true;
+    this.#merged = false;
+    this.#published = undefined;
     const term = await this.#takeTerm(signal);
     this.#waiting = new Map();
     bus.emit("leader:elected", { term });
@@ -74,6 +92,7 @@ export class Leader {
         [
           (s) => this.#admitLoop(s),
           (s) => this.#assignLoop(term, s),
+          (s) => this.#endLoop(s),
           (s) => feed.watch("bots", (hint) => this.#onHint(hint), s),
           (s) => feed.watch("placements", () => this.#assign.ring(), s),
           (s) => feed.watch("segments", () => this.#assign.ring(), s),
@@ -145,25 +164,42 @@ export class Leader {
     }
   }
 
+  /** Ends silent sessions. Returns when this process should lead no more. */
+  async #endLoop(signal: AbortSignal): Promise<void> {
+    const { clock, sessions, checkIntervalMs } = this.#options;
+    while (!signal.aborted) {
+      if (sessions?.hasFailed === true) return;
+      await this.#tolerate("sessions", async () => {
+        if ((await sessions?.endSilent()) === true) this.#assign.ring();
+      });
+      await this.#looked.wait(clock, checkIntervalMs, signal);
+    }
+  }
+
+  /** Plans until the signal aborts or leadership is better placed elsewhere. */
   async #assignLoop(elected: number, signal: AbortSignal): Promise<void> {
-    const { clock, bus, checkIntervalMs, policy = ALONE } = this.#options;
+    const { clock, bus, checkIntervalMs, sessions, policy = ALONE } = this.#options;
     let term = elected;
     while (!signal.aborted) {
       let steps: AssignmentStep[] = [];
+      let isOver = false;
       await this.#tolerate("assignment", async () => {
-        if (!this.#merged) return;
+        if (!this.#merged || sessions?.isSettled() === false) return;
         const observed = await this.#observe();
         // Read only where it matters: most of the time no record knows a later term.
         while (observed.segments.some((s) => s.term > term)) {
           const verdict = judgeTerm(term, await this.#options.store.leaderTerm(), observed.segments);
-          if (verdict === "lost") return;
+          isOver = verdict === "lost";
+          if (isOver) return;
           term = await this.#takeTerm(signal);
           bus.emit("leader:elected", { term });
         }
         steps = planAssignment(observed, policy);
         await sideBySide(steps, WIDTH, (step) => this.#take(step, term));
         await this.#tell(steps.length === 0 ? observed : await this.#observe());
+        isOver = steps.length === 0 && sessions !== undefined && shouldHandOver(observed, sessions.seasoned());
       });
+      if (isOver) return;
       // A step may call for the next one (create, then assign): look again soon, else wait for news. The first hint
       // after a quiet time acts at once; those that follow it are gathered.
       await clock.sleep(steps.length > 0 ? NEXT_STEP_MS : DEBOUNCE_MS, signal).catch(() => {});
@@ -174,8 +210,9 @@ export class Leader {
   }
 
   async #observe(): Promise<Observed> {
-    const { store, clock, sid: leader } = this.#options;
-    const [active, segments, workers] = await Promise.all([store.activeSegments(), store.segments(), store.workers()]);
+    const { store, clock, sid: leader, fleet } = this.#options;
+    const [active, segments, all] = await Promise.all([store.activeSegments(), store.segments(), store.workers()]);
+    const workers = fleet === undefined ? all : all.filter((w) => w.fleet === fleet);
     const seen = { active, segments, workers, ...(leader !== undefined && { leader }) };
     this.#waiting = trackWaiting(this.#waiting, seen, clock.mono());
     return { ...seen, waiting: this.#waiting };
@@ -195,14 +232,25 @@ export class Leader {
   }
 
   async #tell(observed: Observed): Promise<void> {
-    const { store, clock, bus, worker } = this.#options;
+    const { store, clock, bus, worker, sid, sessions, checkIntervalMs } = this.#options;
     const figures = figuresOf(observed);
     this.#figures = { figures, atMs: clock.mono() };
     bus.emit("figures:observed", { figures, shared: sharedSegments(observed), invalid: await store.countInvalid() });
-    const view = JSON.stringify(figures);
-    if (view === this.#published) return;
-    await store.publishFleet({ leader: worker, ...figures, observedAt: clock.wall() });
-    this.#published = view;
+    const idle = idleWorkers(observed);
+    const view = JSON.stringify([figures, idle]);
+    // Said again though nothing is new, so that others can tell an old view from one that still holds.
+    if (view === this.#published?.view && (sessions === undefined || clock.mono() - this.#published.atMs < checkIntervalMs)) return;
+    this.#seq = Math.max(this.#seq, (await store.fleetView())?.seq ?? 0) + 1;
+    await store.publishFleet({
+      _id: "fleet",
+      leader: worker,
+      sid: sid ?? null,
+      seq: this.#seq,
+      ...figures,
+      idle,
+      observedAt: clock.wall(),
+    });
+    this.#published = { view, atMs: clock.mono() };
   }
 
   #tolerate(loop: string, round: () => Promise<void>): Promise<unknown> {

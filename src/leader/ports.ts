@@ -1,7 +1,7 @@
 import type { FoundDocument } from "../core/bot.ts";
 import type { BotId, SegmentId } from "../core/ids.ts";
 import type { Ledger } from "../core/ledger.ts";
-import type { PlacementRecord, SegmentRecord, WorkerRecord } from "../core/records.ts";
+import type { FleetRecord, FleetView, PlacementRecord, SegmentRecord, WorkerRecord } from "../core/records.ts";
 
 /** What the leader needs of MongoDB. Every method throws StoreUnreachableError when no answer came in time. */
 export interface LeaderStore extends Ledger {
@@ -22,10 +22,14 @@ export interface LeaderStore extends Ledger {
   activeSegments(): Promise<readonly SegmentId[]>;
   segments(): Promise<readonly SegmentRecord[]>;
   workers(): Promise<readonly WorkerRecord[]>;
+  /** Whose database it is. */
+  fleet(): Promise<FleetRecord | undefined>;
   /** The term in `control.leader`; undefined before the first leader. */
   leaderTerm(): Promise<number | undefined>;
   /** Documents reported as `invalid`. */
   countInvalid(): Promise<number>;
   /** Replaces `runtime.fleet`: what every process may tell of the leader's view. */
-  publishFleet(view: Readonly<Record<string, unknown>>): Promise<void>;
+  publishFleet(view: FleetView): Promise<void>;
+  /** What a leader told last. */
+  fleetView(): Promise<FleetView | undefined>;
 }

@@ -2,6 +2,8 @@ import { MongoAPIError, MongoClient, type MongoClientOptions } from "mongodb";
 import { ConfigurationError, StoreUnreachableError } from "../core/errors.ts";
 import type { ChangeFeed } from "../core/ledger.ts";
 import type { UserCollection } from "./bots.ts";
+import type { Election } from "../leader/elector.ts";
+import { MongoElection } from "./election.ts";
 import { isAuthenticationFailure } from "./errors.ts";
 import { type FeedOptions, MongoFeed } from "./feed.ts";
 import { Guard } from "./guard.ts";
@@ -17,6 +19,8 @@ export type MongoOptions = {
   readonly tls?: { readonly caFile?: string | undefined; readonly certFile?: string | undefined };
   /** No call waits longer, in ms: the driver's own default is for ever. @default 10000 */
   readonly timeoutMs?: number | undefined;
+  /** Connections at most. @default the driver's, 100 */
+  readonly poolSize?: number | undefined;
 };
 
 const CALL_LIMIT_MS = 10_000;
@@ -29,6 +33,8 @@ export type OpenClient = { readonly client: MongoClient; readonly guard: Guard }
 
 export type Connection = {
   readonly store: MongoStore;
+  /** The lease of leadership, each call within `limitMs`. */
+  election(limitMs: number): Election;
   readonly feed: ChangeFeed;
   /** @throws {StoreUnreachableError} */
   ping(): Promise<void>;
@@ -44,6 +50,7 @@ export async function connectStore(options: MongoOptions & FeedOptions): Promise
   const store = new MongoStore(db, bots, guard);
   return {
     store,
+    election: (limitMs) => new MongoElection(db, limitMs),
     feed: new SharedFeed(new MongoFeed(db, options.collectionName, { awaitMs: Math.min(MAX_AWAIT_MS, guard.stageMs / 2), ...options })),
     ping: () => ping({ client, guard }),
     ensureIndexes: () => store.ensureIndexes(),
@@ -53,7 +60,7 @@ export async function connectStore(options: MongoOptions & FeedOptions): Promise
 
 /** Opens a client whose every call ends in time. Writes are acknowledged by a majority and reads see only what a majority
  *  has: a segment that was read as ours cannot be rolled back. @throws {StoreUnreachableError} @throws {ConfigurationError} */
-export async function openClient({ uri, tls, timeoutMs }: MongoOptions): Promise<OpenClient> {
+export async function openClient({ uri, tls, timeoutMs, poolSize }: MongoOptions): Promise<OpenClient> {
   const guard = new Guard(timeoutMs ?? CALL_LIMIT_MS);
   const { stageMs } = guard;
   const client = createClient(uri, {
@@ -69,6 +76,7 @@ export async function openClient({ uri, tls, timeoutMs }: MongoOptions): Promise
     // One garbled string must not make every document unreadable that came in the same reply.
     enableUtf8Validation: false,
     appName: "bot-runner",
+    ...(poolSize === undefined ? {} : { maxPoolSize: poolSize }),
     ...(tls?.caFile === undefined ? {} : { tls: true, tlsCAFile: tls.caFile }),
     ...(tls?.certFile === undefined ? {} : { tls: true, tlsCertificateKeyFile: tls.certFile }),
   });

@@ -2,7 +2,7 @@ import type { Db } from "mongodb";
 import type { FoundDocument } from "../core/bot.ts";
 import type { BotId, SegmentId, SessionId } from "../core/ids.ts";
 import type { Collection, Operation, Outcome } from "../core/operations.ts";
-import type { FleetRecord, PlacementRecord, RunRecord, SegmentRecord, StatusRecord, WorkerRecord } from "../core/records.ts";
+import type { FleetRecord, FleetView, PlacementRecord, RunRecord, SegmentRecord, StatusRecord, WorkerRecord } from "../core/records.ts";
 import type { LeaderStore } from "../leader/ports.ts";
 import type { WorkerStore } from "../worker/ports.ts";
 import { BotSource, type UserCollection } from "./bots.ts";
@@ -52,6 +52,15 @@ export class MongoStore implements LeaderStore, WorkerStore {
         if (operation.upsert === true && isDuplicateKey(error)) return "missed";
         throw error;
       }
+    });
+  }
+
+  async renew(operation: Operation): Promise<WorkerRecord | undefined> {
+    return this.#guard.call("renew the session", async () => {
+      const found = await this.#of(operation.collection).findOneAndUpdate(filterOf(operation), updateOf(operation), {
+        returnDocument: "after",
+      });
+      return (found as WorkerRecord | null) ?? undefined;
     });
   }
 
@@ -162,8 +171,12 @@ export class MongoStore implements LeaderStore, WorkerStore {
     return this.#guard.call("count invalid bots", () => this.#of("status").countDocuments({ state: "invalid" }));
   }
 
-  async publishFleet(view: Readonly<Record<string, unknown>>): Promise<void> {
-    await this.#guard.call("publish the fleet", () => this.#put("fleet", { _id: "fleet", ...view }));
+  async publishFleet(view: FleetView): Promise<void> {
+    await this.#guard.call("publish the fleet", () => this.#put("fleet", view));
+  }
+
+  async fleetView(): Promise<FleetView | undefined> {
+    return (await this.#all<FleetView>("fleet", {}))[0];
   }
 
   async recordRun(run: RunRecord): Promise<void> {
@@ -189,7 +202,7 @@ export class MongoStore implements LeaderStore, WorkerStore {
     return this.#db.collection<T extends object ? T & Keyed : Keyed>(`runtime.${name}`);
   }
 
-  #all<T extends object>(name: Collection, filter: object): Promise<T[]> {
+  #all<T extends object>(name: Collection | "fleet", filter: object): Promise<T[]> {
     return this.#guard.call(`read ${name}`, () => this.#db.collection(`runtime.${name}`).find<T>(filter).toArray());
   }
 }

@@ -19,11 +19,11 @@ export async function openStateDir(path: string): Promise<void> {
 
 export type ProcessLock = { /** Aborts if the lock is lost while we live. */ readonly lost: AbortSignal; release(): Promise<void> };
 
-/** One process per state directory, for as long as it lives: flock(1) holds the lock in a child that ends when our end
+/** One process per directory, for as long as it lives: flock(1) holds the lock in a child that ends when our end
  *  of its pipe closes, which the kernel does however we die. The child has a session of its own, so that a Ctrl-C in
  *  the terminal does not take the lock from a process that is still draining.
  *  @throws {ConfigurationError} when another process holds it. */
-export async function lockStateDir(path: string): Promise<ProcessLock> {
+export async function lockStateDir(variable: "STATE_DIR" | "FENCE_DIR", path: string): Promise<ProcessLock> {
   const lost = new AbortController();
   const child = spawn("flock", ["--nonblock", "--conflict-exit-code", "75", join(path, "lock"), "sh", "-c", "echo held; exec cat"], {
     stdio: ["pipe", "pipe", "ignore"],
@@ -38,10 +38,11 @@ export async function lockStateDir(path: string): Promise<ProcessLock> {
   const first = await Promise.race([held, ended]);
   if (first === 75)
     throw new ConfigurationError(
-      `Cannot start a second runtime on STATE_DIR "${path}": another process holds its lock. Stop that process, or set STATE_DIR to another directory`,
+      `Cannot start a second runtime on ${variable} "${path}": another process holds its lock. Stop that process, or set ${variable} to another directory`,
     );
-  if (first !== "held") throw new ConfigurationError(`Cannot lock STATE_DIR "${path}" with flock(1): install util-linux`);
-  void ended.then(() => lost.abort(new Error("Cannot go on: the lock on STATE_DIR was lost")));
+  if (first !== "held")
+    throw new ConfigurationError(`Cannot lock ${variable} "${path}": it must be there, writable, and flock(1) installed (util-linux)`);
+  void ended.then(() => lost.abort(new Error(`Cannot go on: the lock on ${variable} was lost`)));
   return {
     lost: lost.signal,
     release: async () => {

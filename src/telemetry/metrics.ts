@@ -108,6 +108,26 @@ export class Metrics {
     for (const [i, gauge] of this.#leading.entries()) gauge.set(values[i] ?? 0);
   }
 
+  /** Where there is a lease and a fence: read when they are asked for. */
+  watchFence({ remainingMs, trips }: { readonly remainingMs: () => number; readonly trips: () => number }): void {
+    const registers = this.#registers;
+    const remaining = new Gauge({
+      name: "botrunner_lease_remaining_seconds",
+      help: "How long bots may still run without another renewal.",
+      registers,
+      collect: () => remaining.set(remainingMs() / 1_000),
+    });
+    const tripped = new Counter({
+      name: "botrunner_fence_trips_total",
+      help: "Times the fence has killed all bots.",
+      registers,
+      collect: () => {
+        tripped.reset();
+        tripped.inc(trips());
+      },
+    });
+  }
+
   clearFleet(): void {
     for (const name of ["", "_assigned", "_orphaned", "_backlog", "_shared"]) this.registry.removeSingleMetric(`botrunner_segments${name}`);
     this.registry.removeSingleMetric("botrunner_workers_available");

@@ -57,6 +57,10 @@ export function tellWorker(bus: WorkerBus, log: Log, metrics: Metrics, outages: 
   bus.on("segment:lost", ({ segment, epoch }) => log.warn("Lost segment", { segment, epoch }));
   bus.on("session:opened", ({ sid, inc, continued }) => log.info("Opened session", { sid, inc, continued }));
   bus.on("session:renewed", () => outages.over("mongodb"));
+  bus.on("session:unrenewed", ({ reason }) => log.debug("Could not renew the session", { reason }));
+  bus.on("right:over", () => log.warn("Stopping all bots: nobody has confirmed this session for too long"));
+  bus.on("right:back", () => log.info("Bots may run again: the session was confirmed"));
+  bus.on("drain:asked", () => log.info("Draining: an operator asked for it"));
   bus.on("status:refused", ({ bot }) => log.warn("A newer owner has reported on the bot", { bot }));
   bus.on("reconcile:done", ({ tookMs, steps }) => {
     outages.over("docker");
@@ -77,6 +81,11 @@ export function tellLeader(bus: LeaderBus, log: Log, metrics: Metrics, outages: 
     metrics.clearFleet();
     log.info("leader: this process leads no more", { term });
   });
+  bus.on("leader:seen", ({ holder }) => {
+    metrics.leaderChanges.inc();
+    log.info("leader: another process leads", { holder });
+  });
+  bus.on("session:ended", ({ sid, pod, silentMs }) => log.warn("Ended a silent session", { sid, pod, silentMs: Math.round(silentMs) }));
   bus.on("admission:merged", ({ documents, steps, tookMs }) =>
     log.debug("Compared all bots with their placements", { documents, steps, tookMs: Math.round(tookMs) }),
   );

@@ -142,8 +142,9 @@ export class Bots {
       return this.#forget(bot, desired.get(bot) === want);
     }
     await reports.settled(want, past ?? FRESH, want.desired.why === "invalid" ? "invalid" : "stopped");
-    // Released and draining bots should still run, elsewhere or later: their placements stay active.
-    if (want.desired.why === "released" || want.desired.why === "draining") return reports.forget(bot);
+    // Released, draining and fenced bots should still run, elsewhere or later: their placements stay active.
+    const { why } = want.desired;
+    if (why === "released" || why === "draining" || why === "fenced") return reports.forget(bot);
     await this.#deactivate(bot, want.segment, null);
     this.#forget(bot, desired.get(bot) === want);
   }

@@ -28,6 +28,7 @@ export class DesiredBots {
   readonly #wants = new Map<BotId, Want>();
   /** Bots that are being given up: until that has ended their want stays, whatever their placement says by then. */
   readonly #concluding = new Set<BotId>();
+  #isFenced = false;
 
   constructor(store: WorkerStore, read: (found: readonly FoundDocument[]) => BotReading | undefined, sid: SessionId) {
     this.#store = store;
@@ -36,7 +37,13 @@ export class DesiredBots {
   }
 
   get(bot: BotId): Want | undefined {
-    return this.#wants.get(bot);
+    const want = this.#wants.get(bot);
+    return want !== undefined && this.#isFenced ? { ...want, desired: { want: "stop", why: "fenced" } } : want;
+  }
+
+  /** While fenced nothing should run here, whatever the store said last. */
+  fence(isFenced: boolean): void {
+    this.#isFenced = isFenced;
   }
 
   all(): IterableIterator<Want> {

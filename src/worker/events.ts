@@ -28,6 +28,13 @@ export type WorkerEvents = {
   "segment:lost": [{ segment: SegmentId; epoch: Epoch }];
   "session:opened": [{ sid: string; inc: number; continued: boolean }];
   "session:renewed": [];
+  /** A renewal came to nothing, or to nobody knows what. */
+  "session:unrenewed": [{ reason: string }];
+  /** For R nobody has confirmed this session: its bots are stopped. `right:back`: somebody has. */
+  "right:over": [];
+  "right:back": [];
+  /** An operator wants this worker empty. */
+  "drain:asked": [];
   /** The store refused a report because a newer epoch has written. */
   "status:refused": [{ bot: BotId }];
   "reconcile:done": [{ tookMs: number; steps: number }];

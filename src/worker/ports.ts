@@ -2,11 +2,11 @@ import type { BotSpec, FoundDocument, ImagePullPolicy } from "../core/bot.ts";
 import type { Actual, Container, StartReason } from "../core/containers.ts";
 import type { BotId, ContainerId, Epoch, SegmentId, SessionId, SpecHash } from "../core/ids.ts";
 import type { Ledger } from "../core/ledger.ts";
-import type { FleetRecord, PlacementRecord, RunRecord, SegmentRecord, StatusRecord, WorkerRecord } from "../core/records.ts";
+import type { FleetRecord, PlacementRecord, RunRecord, SegmentRecord, StatusRecord } from "../core/records.ts";
+import type { Renewals } from "./renewer.ts";
 
 /** What a worker needs of MongoDB. Every method throws StoreUnreachableError when no answer came in time. */
-export interface WorkerStore extends Ledger {
-  workers(): Promise<readonly WorkerRecord[]>;
+export interface WorkerStore extends Ledger, Renewals {
   fleet(): Promise<FleetRecord | undefined>;
   /** Segments that `sid` owns, and those named in `held` whoever owns them. */
   ownedSegments(sid: SessionId, held: readonly SegmentId[]): Promise<readonly SegmentRecord[]>;

@@ -1,10 +1,10 @@
-import { ConfigurationError, SessionLostError } from "../core/errors.ts";
+import { ConfigurationError } from "../core/errors.ts";
 import type { Clock } from "../core/clock.ts";
 import type { SessionId } from "../core/ids.ts";
-import { continueSession, renewSession, stepDown } from "../core/operations.ts";
+import { continueSession, stepDown } from "../core/operations.ts";
 import { PROTO, type WorkerRecord } from "../core/records.ts";
 import { planRegistration } from "../core/registration.ts";
-import { afterRenewal, isMoving, openSession, type Session as SessionView } from "../core/session.ts";
+import { isMoving, openSession, type Session as SessionView } from "../core/session.ts";
 import type { WorkerBus } from "./events.ts";
 import type { WorkerStore } from "./ports.ts";
 
@@ -18,7 +18,7 @@ export type SessionOptions = {
   readonly store: WorkerStore;
   readonly clock: Clock;
   readonly bus: WorkerBus;
-  /** What names this worker for life: outside a cluster the Docker Engine's ID. */
+  /** What names this worker for all its lives. */
   readonly base: string;
   /** Whose worker it is: the owner in `control.fleet`. */
   readonly fleet: string;
@@ -27,22 +27,25 @@ export type SessionOptions = {
   readonly capacity: number;
   /** H of ownership.md, in ms. */
   readonly renewMs: number;
+  /** W of this worker's fence, in ms; absent where there is none. */
+  readonly fenceMs?: number;
   readonly last: SessionMark;
+  /** Resolves once nothing runs that an earlier life has started or asked for. Absent where there is no fence to see to it. */
+  readonly freshDocker?: (signal: AbortSignal) => Promise<void>;
 };
 
-/** This process's life-line in the store. Not a lease yet: one process alone has no fence and outlives MongoDB, so all
- *  a renewal can tell is that somebody has ended or replaced the session. */
+/** This process's entry in the books: opened here (O0), kept alive by a lifeline. */
 export class Session {
   readonly sid: SessionId;
   readonly inc: number;
+  /** As it was when it was opened; the opening counts as a renewal. */
+  readonly view: SessionView;
   readonly #options: SessionOptions;
-  #view: SessionView;
-  #isDraining = false;
 
   private constructor(view: SessionView, options: SessionOptions) {
     this.sid = view.sid;
     this.inc = view.inc;
-    this.#view = view;
+    this.view = view;
     this.#options = options;
   }
 
@@ -58,28 +61,19 @@ export class Session {
     const { store, clock, base, bus, renewMs, last } = options;
     for (;;) {
       const plan = planRegistration(base, await store.workers());
-      const sentAt = clock.mono();
       if (plan.kind === "continue") {
         const { _id: sid, inc } = plan.record;
         // A session that our own state directory knows needs no watching: whoever had it held our lock.
         if (last.held?.sid !== sid || last.held.inc !== inc) await refuseLiving(plan.record);
+        const sentAt = clock.mono();
         if ((await store.apply(continueSession(sid, inc))) === "missed") continue; // somebody else moved: look again
         bus.emit("session:opened", { sid, inc: inc + 1, continued: true });
         return new Session(openSession(sid, inc + 1, sentAt), options);
       }
       const { sid } = plan;
-      const record: WorkerRecord = {
-        _id: sid,
-        inc: 1,
-        hbSeq: 0,
-        state: "up",
-        proto: PROTO,
-        capacity: options.capacity,
-        pod: options.pod,
-        node: options.node,
-        fleet: options.fleet,
-      };
-      if ((await store.insert("workers", record)) === "exists") continue;
+      await options.freshDocker?.(signal);
+      const sentAt = clock.mono();
+      if ((await store.insert("workers", recordOf(sid, options))) === "exists") continue;
       bus.emit("session:opened", { sid, inc: 1, continued: false });
       return new Session(openSession(sid, 1, sentAt), options);
     }
@@ -95,22 +89,13 @@ export class Session {
     }
   }
 
-  /** O1, once. @throws {SessionLostError} when this process owns nothing any more; {StoreUnreachableError} tells nothing. */
-  async renew(): Promise<void> {
-    const { store, bus, clock } = this.#options;
-    const sentAt = clock.mono();
-    this.#view = afterRenewal(this.#view, sentAt, await store.apply(renewSession(this.sid, this.inc, this.#isDraining)));
-    if (this.#view.lost === undefined) {
-      bus.emit("session:renewed");
-      return;
-    }
-    const now = (await store.workers()).find((w) => w._id === this.sid);
-    throw new SessionLostError(now !== undefined && now.inc > this.inc ? "replaced" : "ended");
-  }
-
-  /** Says that this worker is on its way out, or has left. Every later renewal says the first again, should this be lost. */
+  /** Says that this worker is on its way out, or has left. */
   async stepDown(to: "draining" | "gone"): Promise<void> {
-    this.#isDraining = true;
     await this.#options.store.apply(stepDown(this.sid, this.inc, to));
   }
+}
+
+function recordOf(sid: SessionId, { capacity, pod, node, fleet, fenceMs, clock }: SessionOptions): WorkerRecord {
+  const own = { capacity, pod, node, fleet, opened: clock.wall(), ...(fenceMs !== undefined && { fenceMs }) };
+  return { _id: sid, inc: 1, hbSeq: 0, state: "up", proto: PROTO, ...own };
 }

@@ -14,7 +14,7 @@ import type { WorkerBus } from "./events.ts";
 import type { Engine, WorkerStore } from "./ports.ts";
 import { Reports } from "./reports.ts";
 import { OwnedSegments, type ReleasedRecord } from "./segments.ts";
-import type { Session } from "./session.ts";
+import type { Lifeline } from "./lifeline.ts";
 import { Slots } from "./slots.ts";
 
 /** Own segments are read each second; a change stream only makes it faster. Source: ownership.md "Worker". */
@@ -23,20 +23,27 @@ const SEGMENTS_POLL_MS = 1_000;
 const LIST_EVERY_MS = 10_000;
 /** While leaving, the proof is tried this often. */
 const PROOF_POLL_MS = 100;
+/** How often it is looked whether the right to run bots has come or gone. */
+const RIGHT_POLL_MS = 100;
+/** Without a round of the main loop for so long the process is called dead, in ms. */
+export const MAX_TICK_AGE_MS = 60_000;
 
 export type WorkerOptions = {
   readonly store: WorkerStore;
   readonly feed: ChangeFeed;
   readonly engine: Engine;
-  readonly session: Session;
+  readonly lifeline: Lifeline;
   readonly released: ReleasedRecord;
   readonly read: (found: readonly FoundDocument[]) => BotReading | undefined;
   readonly clock: Clock;
   readonly random: () => number;
   readonly bus: WorkerBus;
   readonly pod: string;
-  readonly renewMs: number;
   readonly startConcurrency: number;
+  /** Whether the fence is there and sees the same time as we do; absent where there is none. */
+  readonly isFenceSteady?: () => boolean;
+  /** Whether this is one of several: then the database may be dropped under a fleet that still runs. */
+  readonly watchesLife?: boolean;
 };
 
 /** A worker's loops over the bots of its segments. */
@@ -49,6 +56,8 @@ export class Worker {
   readonly #look = new Bell();
   readonly #list = new Bell();
   readonly #hinted = new Set<BotId>();
+  /** Bots whose start had to wait for the right to it. */
+  readonly #refused = new Set<BotId>();
   #reloadDue = false;
   /** What ran before this process did has been looked for: what is gained from now on comes with a new epoch. */
   #hasAdopted = false;
@@ -59,9 +68,10 @@ export class Worker {
   constructor(options: WorkerOptions) {
     this.#options = options;
     this.#tickedAt = options.clock.mono();
-    const { store, engine, session, clock, random, bus, read, pod, released } = options;
-    this.#desired = new DesiredBots(store, read, session.sid);
-    this.#reports = new Reports({ store, clock, random, bus, sid: session.sid, worker: pod });
+    const { store, engine, lifeline, clock, random, bus, read, pod, released } = options;
+    const { sid } = lifeline;
+    this.#desired = new DesiredBots(store, read, sid);
+    this.#reports = new Reports({ store, clock, random, bus, sid, worker: pod });
     this.#bots = new Bots({
       engine,
       store,
@@ -72,7 +82,7 @@ export class Worker {
       clock,
       random,
       maySweep: () => !this.#storeIsAway,
-      mayStart: (want) => this.#segments.mayStart(want.segment, want.epoch),
+      mayStart: (want) => this.#mayStart(want.bot) && this.#segments.mayStart(want.segment, want.epoch),
     });
     this.#segments = new OwnedSegments({
       store,
@@ -80,7 +90,7 @@ export class Worker {
       desired: this.#desired,
       bots: this.#bots,
       released,
-      sid: session.sid,
+      sid,
       bus,
       onLoaded: (bots) => this.#remember(bots),
       onGained: (bots) => this.#takeOver(bots),
@@ -92,6 +102,15 @@ export class Worker {
     return this.#segments.isComplete;
   }
 
+  get isDraining(): boolean {
+    return this.#draining;
+  }
+
+  /** Whether this worker owns nothing. */
+  get isIdle(): boolean {
+    return this.#segments.size === 0;
+  }
+
   /** Time since the main loop last came round, in ms: what `/healthz` judges by. */
   get tickAgeMs(): number {
     return this.#options.clock.mono() - this.#tickedAt;
@@ -100,11 +119,12 @@ export class Worker {
   /** Runs until the signal aborts. Bots are left as they are: who wants them stopped drains first.
    *  @throws {AggregateError} holding SessionLostError when the session was ended or replaced. */
   run(signal: AbortSignal): Promise<void> {
-    const { feed, engine } = this.#options;
+    const { feed, engine, lifeline } = this.#options;
     const actors: Actor[] = [
       (s) => this.#bots.run(s),
       (s) => this.#reports.run(s),
-      (s) => this.#heartbeat(s),
+      (s) => lifeline.run(s, () => this.tickAgeMs < MAX_TICK_AGE_MS),
+      (s) => this.#followRight(s),
       (s) => this.#lookLoop(s),
       (s) => this.#listLoop(s),
       (s) => engine.watch((bot) => (bot === undefined ? this.#list.ring() : this.#bots.request([bot])), s),
@@ -119,20 +139,25 @@ export class Worker {
    *  before the signal aborted; with MongoDB away it ends once all bots are stopped, for nobody can be told.
    *  Call it while `run` runs. */
   async drain(signal: AbortSignal): Promise<boolean> {
-    const { clock, session, engine, random } = this.#options;
-    this.#draining = true;
-    this.#segments.drain();
-    this.#look.ring();
-    await session.stepDown("draining").catch((error: unknown) => this.#options.bus.emit("round:failed", { loop: "drain", error }));
+    const { clock, lifeline, engine, random } = this.#options;
+    await this.#beginDraining();
     while (this.#segments.size > 0) {
       if (signal.aborted) return false;
       await clock.sleep(PROOF_POLL_MS, signal).catch(() => {});
-      if (this.#storeIsAway && !(await engine.list()).some((c) => c.sid === session.sid)) return false;
+      if (this.#storeIsAway && !(await engine.list()).some((c) => c.sid === lifeline.sid)) return false;
     }
     await this.#reports.flush();
     // Unsaid, the leader would wait for a sign of life that never comes before it gives away what we have left.
-    await retryPassing(() => session.stepDown("gone"), { clock, random, signal });
+    await retryPassing(() => lifeline.stepDown("gone"), { clock, random, signal });
     return true;
+  }
+
+  async #beginDraining(): Promise<void> {
+    const { lifeline, bus } = this.#options;
+    this.#draining = true;
+    this.#segments.drain();
+    this.#look.ring();
+    await lifeline.stepDown("draining").catch((error: unknown) => bus.emit("round:failed", { loop: "drain", error }));
   }
 
   #onHint(hint: Hint): void {
@@ -165,18 +190,42 @@ export class Worker {
     return planContainers({ desired, actual, memory: this.#bots.memory }, STRANGER, FRESH, this.#options.clock.mono());
   }
 
-  async #heartbeat(signal: AbortSignal): Promise<void> {
-    const { session, clock, renewMs } = this.#options;
+  /** Whether a start may begin. Not while the fence's clock is not ours: it would judge by another time than we do. */
+  #mayStart(bot: BotId): boolean {
+    const may = this.#options.lifeline.right() === "start" && this.#options.isFenceSteady?.() !== false;
+    if (!may) this.#refused.add(bot);
+    return may;
+  }
+
+  /** Bots are stopped when the right to run them ends, before the fence does it, and go on when it is back. */
+  async #followRight(signal: AbortSignal): Promise<void> {
+    const { clock, lifeline, bus, isFenceSteady } = this.#options;
+    let mayRun = true;
     while (!signal.aborted) {
-      await this.#tolerate("heartbeat", () => session.renew());
-      await clock.sleep(renewMs, signal);
+      const right = lifeline.right();
+      if (mayRun !== (right !== "stop")) {
+        mayRun = !mayRun;
+        this.#desired.fence(!mayRun);
+        bus.emit(mayRun ? "right:back" : "right:over");
+        this.#bots.request([...this.#desired.all()].map((w) => w.bot));
+      }
+      if (this.#refused.size > 0 && right === "start" && isFenceSteady?.() !== false) {
+        this.#bots.request(this.#refused);
+        this.#refused.clear();
+      }
+      await clock.sleep(RIGHT_POLL_MS, signal).catch(() => {});
     }
   }
 
   async #lookLoop(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       this.#tickedAt = this.#options.clock.mono();
+      if (this.#options.lifeline.isDrainAsked && !this.#draining) {
+        this.#options.bus.emit("drain:asked");
+        await this.#beginDraining();
+      }
       const fault = await this.#tolerate("segments", async () => {
+        if (this.#options.watchesLife === true) this.#options.lifeline.sawLife((await this.#options.store.fleet())?.incarnation);
         await this.#segments.round(signal);
         if (this.#reloadDue) {
           this.#reloadDue = false;

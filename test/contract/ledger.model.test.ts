@@ -18,7 +18,7 @@ describe("Ledger contract: model", () => {
     put: async (collection, record) => store.put(collection, record),
     get: async (collection, id) => store.get(collection, id),
     runs: async () => [...store.runs.values()],
-    fleetView: async () => store.fleetView,
+    fleetView: async () => store.published,
     openStreams: async () => store.openStreams,
   }));
 

@@ -8,7 +8,7 @@ import type { RunRecord } from "../../src/core/records.ts";
 import type { LeaderStore } from "../../src/leader/ports.ts";
 import type { WorkerStore } from "../../src/worker/ports.ts";
 import type { Doc } from "../support/apply-operation.ts";
-import { aSegment, aWorker, bot, epoch, segment, sid } from "../support/builders.ts";
+import { aFleetView, aSegment, aWorker, bot, epoch, segment, sid } from "../support/builders.ts";
 import { eventually } from "../support/eventually.ts";
 import { fields, operationCases } from "./operation-cases.ts";
 
@@ -150,9 +150,10 @@ export function ledgerContract(subject: () => Subject): void {
         await subject().put("placements", { _id: id, segment: n, active, done: null });
       await store().apply(reportStatus(bot("x"), epoch(1), sid("a"), fields({ state: "running" })));
       await store().insert("control", { _id: "fleet", owner: "e", coordination: "none", schema: 1, incarnation: "i" });
-      await store().publishFleet({ leader: "one" });
-      await store().publishFleet({ leader: "two" });
+      await store().publishFleet(aFleetView({ leader: "one" }));
+      await store().publishFleet(aFleetView({ leader: "two" }));
 
+      expect(await store().fleetView()).to.deep.include({ leader: "two" });
       expect(await store().workers()).to.deep.equal([aWorker("a")]);
       const mine = aSegment(1, { state: "assigned", owner: sid("a") });
       expect(await store().ownedSegments(sid("a"), [])).to.deep.equal([mine]);

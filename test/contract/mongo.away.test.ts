@@ -12,7 +12,7 @@ import { nextTerm } from "../../src/core/operations.ts";
 import { type Connection, connectStore, type MongoOptions } from "../../src/mongo/connect.ts";
 import type { MongoStore } from "../../src/mongo/store.ts";
 import { systemClock } from "../../src/process/clock.ts";
-import { aSegment, aWorker, bot, segment, sid } from "../support/builders.ts";
+import { aFleetView, aSegment, aWorker, bot, segment, sid } from "../support/builders.ts";
 import { eventually } from "../support/eventually.ts";
 import { rejection } from "./engine.suite.ts";
 
@@ -30,7 +30,7 @@ const CALLS: Readonly<Record<string, (store: MongoStore) => Promise<unknown>>> =
   insert: (store) => store.insert("segments", aSegment(1)),
   insertPlacements: (store) => store.insertPlacements([{ _id: bot(), segment: segment(1), active: true, done: null }]),
   recordRun: (store) => store.recordRun({ _id: "c", bot: bot(), ended: new Date(0) } as Parameters<MongoStore["recordRun"]>[0]),
-  publishFleet: (store) => store.publishFleet({ leader: "a" }),
+  publishFleet: (store) => store.publishFleet(aFleetView()),
   stringBots: (store) => first(store.stringBots(never)),
   objectIdBots: (store) => first(store.objectIdBots(never)),
   otherBots: (store) => first(store.otherBots(never)),

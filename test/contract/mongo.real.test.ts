@@ -9,7 +9,7 @@ import type { LeaderEvents } from "../../src/leader/events.ts";
 import { type Connection, connectStore } from "../../src/mongo/connect.ts";
 import { openUserBots } from "../../src/mongo/user-bots.ts";
 import { systemClock } from "../../src/process/clock.ts";
-import { bot } from "../support/builders.ts";
+import { aFleetView, bot } from "../support/builders.ts";
 import type { RawId } from "../../src/core/ids.ts";
 import type { StatusRecord } from "../../src/core/records.ts";
 
@@ -76,9 +76,9 @@ describe("MongoDB adapter: what only the real server shows", () => {
   });
 
   it("publishes one document that tells the newest view", async () => {
-    await connection.store.publishFleet({ total: 1, old: true });
-    await connection.store.publishFleet({ total: 2 });
-    expect(await client.db(dbName).collection("runtime.fleet").find().toArray()).to.deep.equal([{ _id: "fleet", total: 2 }]);
+    await connection.store.publishFleet(aFleetView({ seq: 1, old: true } as object));
+    await connection.store.publishFleet(aFleetView({ seq: 2 }));
+    expect(await client.db(dbName).collection("runtime.fleet").find().toArray()).to.deep.equal([aFleetView({ seq: 2 })]);
   });
 
   it("gives every _id that names no bot by its canonical form, at most 200 characters of it", async () => {

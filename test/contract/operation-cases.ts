@@ -58,12 +58,17 @@ const stopped = fields({ state: "stopped" });
 const invalid = fields({ state: "invalid", message: "image: is missing" });
 
 export const operationCases: readonly OperationCase[] = [
-  { why: "O0 goes on from the counter it saw", operation: continueSession(a, 3), given: worker(), gives: { inc: 4, hbSeq: 41 } },
+  {
+    why: "O0 goes on from the counter it saw",
+    operation: continueSession(a, 3),
+    given: worker(),
+    gives: { inc: 4, hbSeq: 41, drain: false },
+  },
   {
     why: "O0 wakes a draining session",
     operation: continueSession(a, 3),
     given: worker({ state: "draining" }),
-    gives: { inc: 4, hbSeq: 41, state: "up" },
+    gives: { inc: 4, hbSeq: 41, state: "up", drain: false },
   },
   { why: "O0 loses to a process that was faster", operation: continueSession(a, 3), given: worker({ inc: 4 }) },
   { why: "O0 does not raise the dead", operation: continueSession(a, 3), given: worker({ state: "dead" }) },

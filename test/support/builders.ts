@@ -2,7 +2,7 @@ import type { BotReading, BotSpec, Exit } from "../../src/core/bot.ts";
 import type { MonoMs } from "../../src/core/clock.ts";
 import type { Container, Desired } from "../../src/core/containers.ts";
 import type { BotId, ContainerId, Epoch, SegmentId, SessionId, SpecHash } from "../../src/core/ids.ts";
-import type { SegmentRecord, WorkerRecord } from "../../src/core/records.ts";
+import type { FleetView, SegmentRecord, WorkerRecord } from "../../src/core/records.ts";
 import type { StartOrder } from "../../src/worker/ports.ts";
 
 /** Builders: a whole value with sane defaults, so that a test names only what it is about. */
@@ -64,3 +64,18 @@ export function aWorker(id: string, over: Partial<WorkerRecord> = {}): WorkerRec
 export function anOrder(id: string, over: Partial<StartOrder> = {}): StartOrder {
   return { bot: bot(id), spec: aSpec(), hash: hash(), segment: segment(1), epoch: epoch(1), sid: sid(), why: "new", ...over };
 }
+
+export const aFleetView = (over: Partial<FleetView> = {}): FleetView => ({
+  _id: "fleet",
+  leader: "pod",
+  sid: sid("a"),
+  seq: 1,
+  total_segments: 1,
+  assigned_segments: 1,
+  orphaned_segments: 0,
+  available_workers: 1,
+  segment_backlog: 0,
+  idle: [],
+  observedAt: new Date(0),
+  ...over,
+});

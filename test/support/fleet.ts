@@ -10,6 +10,7 @@ import { runGroup } from "../../src/process/run-group.ts";
 import type { WorkerEvents } from "../../src/worker/events.ts";
 import type { ReleasedRecord } from "../../src/worker/segments.ts";
 import { Session, type SessionMark } from "../../src/worker/session.ts";
+import { SoloLifeline } from "../../src/worker/solo-lifeline.ts";
 import { Worker } from "../../src/worker/worker.ts";
 import type { Engine } from "../../src/worker/ports.ts";
 import { bot } from "./builders.ts";
@@ -92,8 +93,9 @@ export class Fleet<E extends Engine = FakeEngine> {
     const session = await opening;
     const readBot = createBotReader({ maxStopGraceSeconds: 60 });
     const read = (found: Parameters<typeof pickReading>[0]) => pickReading(found, readBot);
-    const part = { pod: "pod", renewMs: RENEW_MS, startConcurrency: 4, random: () => this.random() };
-    const worker = new Worker({ store, feed: store, engine, session, released, read, clock, bus, ...part });
+    const lifeline = new SoloLifeline(session, { store, clock, bus, timings: { renewMs: RENEW_MS } });
+    const part = { pod: "pod", startConcurrency: 4, random: () => this.random() };
+    const worker = new Worker({ store, feed: store, engine, lifeline, released, read, clock, bus, ...part });
     return Object.assign(
       this.#live((signal) => worker.run(signal)),
       { worker, session },

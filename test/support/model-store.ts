@@ -3,7 +3,15 @@ import { StoreUnreachableError } from "../../src/core/errors.ts";
 import { type BotId, botIdOf, compareIds, type RawId, type SegmentId, type SessionId } from "../../src/core/ids.ts";
 import type { ChangeFeed, Hint, Watched } from "../../src/core/ledger.ts";
 import type { Collection, Operation, Outcome, RecordId } from "../../src/core/operations.ts";
-import type { FleetRecord, PlacementRecord, RunRecord, SegmentRecord, StatusRecord, WorkerRecord } from "../../src/core/records.ts";
+import type {
+  FleetRecord,
+  FleetView,
+  PlacementRecord,
+  RunRecord,
+  SegmentRecord,
+  StatusRecord,
+  WorkerRecord,
+} from "../../src/core/records.ts";
 import type { LeaderStore } from "../../src/leader/ports.ts";
 import { rawIdOf } from "../../src/mongo/bots.ts";
 import type { WorkerStore } from "../../src/worker/ports.ts";
@@ -19,7 +27,7 @@ export class ModelStore implements LeaderStore, WorkerStore, ChangeFeed {
   /** Writes that were asked for and reached the store, in order. */
   readonly applied: { readonly operation: Operation; readonly outcome: Outcome }[] = [];
   readonly runs = new Map<string, RunRecord>();
-  fleetView: Readonly<Record<string, unknown>> | undefined;
+  published: FleetView | undefined;
   /** Hints are lost while this is set. */
   muted = false;
   /** Streams that were begun and not yet ended. */
@@ -108,6 +116,10 @@ export class ModelStore implements LeaderStore, WorkerStore, ChangeFeed {
     });
   }
 
+  renew(operation: Operation): Promise<WorkerRecord | undefined> {
+    return this.apply(operation).then((outcome) => (outcome === "won" ? this.get<WorkerRecord>("workers", operation.id) : undefined));
+  }
+
   insert(collection: Collection, record: Doc): Promise<"inserted" | "exists"> {
     return this.#answer("insert", () => {
       if (this.#of(collection).has(JSON.stringify(record._id))) return "exists";
@@ -185,10 +197,14 @@ export class ModelStore implements LeaderStore, WorkerStore, ChangeFeed {
     return this.#answer("countInvalid", () => this.#all<StatusRecord>("status").filter((s) => s.state === "invalid").length);
   }
 
-  publishFleet(view: Readonly<Record<string, unknown>>): Promise<void> {
+  publishFleet(view: FleetView): Promise<void> {
     return this.#answer("publishFleet", () => {
-      this.fleetView = view;
+      this.published = view;
     });
+  }
+
+  fleetView(): Promise<FleetView | undefined> {
+    return this.#answer("fleetView", () => this.published);
   }
 
   recordRun(run: RunRecord): Promise<void> {

@@ -60,9 +60,9 @@ const faultCases: readonly { why: string; env: Record<string, string>; says: rea
     says: ['COORDINATION: is not supported yet by this version, got "kubernetes" (the default inside a cluster): set it to single'],
   },
   {
-    why: "several processes are not there yet",
+    why: "several processes need a fence",
     env: { MONGO_URI: uri, COORDINATION: "mongo" },
-    says: ['COORDINATION: is not supported yet by this version, got "mongo": set'],
+    says: ["FENCE_DIR: is required with COORDINATION=mongo, got nothing: set it to"],
   },
   {
     why: "a word that is none",
@@ -205,10 +205,18 @@ describe("parseConfig()", () => {
     ]);
   });
   it("warns of what has no effect yet, when somebody sets it", () =>
-    expect(parseConfig({ MONGO_URI: uri, MIN_REPLICAS: "1", API_TOKEN: "x" }, sources).warnings).to.deep.equal([
+    expect(parseConfig({ MONGO_URI: uri, MIN_REPLICAS: "1", API_TOKEN: "x" }, sources).warnings).to.have.members([
       "API_TOKEN has no effect in this version",
       "MIN_REPLICAS has no effect in this version",
     ]));
+  it("warns of what only several processes need, where there is one", () => {
+    const env = { MONGO_URI: uri, FENCE_DIR: "/run/x", SOFT_SECONDS: "3" };
+    expect(parseConfig(env, sources).warnings).to.have.members([
+      "FENCE_DIR has no effect with COORDINATION=single",
+      "SOFT_SECONDS has no effect with COORDINATION=single",
+    ]);
+    expect(parseConfig({ ...env, COORDINATION: "mongo" }, sources).warnings).to.deep.equal([]);
+  });
   it("either gives a config or a ConfigurationError, and never a secret", () =>
     fc.assert(
       fc.property(

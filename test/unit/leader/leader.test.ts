@@ -145,7 +145,7 @@ describe("leader/leader Leader", () => {
       segment_backlog: total - 1,
     };
     expect(leader.latest()?.figures).to.deep.equal(figures);
-    expect(fleet.store.fleetView).to.deep.include({ leader: "pod", ...figures });
+    expect(fleet.store.published).to.deep.include({ leader: "pod", ...figures });
     fleet.store.putBot(aDocument("bad", { image: 5 }));
     await fleet.clock.advance(6_000);
     expect([invalid[0], invalid.at(-1)]).to.deep.equal([0, 1]);

@@ -108,11 +108,11 @@ describe("process: state directory", () => {
   afterEach(() => rm(dir, { recursive: true, force: true }));
 
   it("is locked for one process, and free again after it", async () => {
-    const lock = await lockStateDir(dir);
-    const second = await lockStateDir(dir).catch((e: unknown) => e);
+    const lock = await lockStateDir("STATE_DIR", dir);
+    const second = await lockStateDir("STATE_DIR", dir).catch((e: unknown) => e);
     expect(second).to.have.property("code", "CONFIGURATION");
     await lock.release();
-    await (await lockStateDir(dir)).release();
+    await (await lockStateDir("STATE_DIR", dir)).release();
   });
 
   it("names the fix when it cannot be written", async () => {

@@ -1,0 +1,165 @@
+import { after, type Clock, type MonoMs } from "../core/clock.ts";
+import {
+  type ElectionTimings,
+  type Fitness,
+  type FoundLeadership,
+  type Leadership,
+  observeLeadership,
+  type Sight,
+  standingAt,
+  takeLeadership,
+} from "../core/election.ts";
+import { LeadershipStuckError, StoreUnreachableError } from "../core/errors.ts";
+import type { SessionId } from "../core/ids.ts";
+import type { LeaderBus } from "./events.ts";
+
+/** Where the lease of leadership lies. Every call ends within two retry periods. */
+export interface Election {
+  /** @throws {StoreUnreachableError} */
+  read(): Promise<FoundLeadership | undefined>;
+  /** A compare-and-set on the version; without one an insert. `conflict`: somebody else has written.
+   *  @throws {StoreUnreachableError} when the outcome is unknown: it may have landed. */
+  write(record: Leadership, expect: string | undefined): Promise<FoundLeadership | "conflict">;
+}
+
+export type ElectorOptions = {
+  readonly election: Election;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly timings: ElectionTimings;
+  readonly self: SessionId;
+  /** Asked at each look. `holder` is who had the lease last: it may be dead though its session still seems to live. */
+  readonly fitness: (holder: SessionId | null) => Fitness;
+  readonly bus: LeaderBus;
+};
+
+/** Waits come with up to so much more, so that candidates do not look all at once. Source: client-go's jitter. */
+const JITTER = 0.2;
+/** How long a leader that was told to stop may take to end its work, in ms. Source: ownership.md "Leader". */
+const END_MS = 1_000;
+/** Who gave leadership up of its own accord leaves it to others for so many retries. */
+const REST = 4;
+
+/** Stands for election and leads, again and again.
+ *
+ *  standing -`standingAt` has come, and the write was won-> leading. leading -renewed within the deadline-> leading;
+ *  -not, or `lead` ends, or the signal-> ending: the work has ended, or the process must -> standing.
+ *  INVARIANT: our work ends before others may begin theirs: the lease counts from each renewal's sending, theirs from what
+ *  they see, and it is given up only once the work has ended. */
+export class Elector {
+  readonly #options: ElectorOptions;
+  #sight: Sight | undefined;
+  #restsUntil: MonoMs | undefined;
+
+  constructor(options: ElectorOptions) {
+    this.#options = options;
+  }
+
+  /** Until the signal aborts. `lead` runs while we hold the lease, and may end by itself: then others get their chance.
+   *  @throws {LeadershipStuckError} when `lead` does not end in time: whoever else leads by now must not have us beside it */
+  async run(lead: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
+    const { clock, timings } = this.#options;
+    while (!signal.aborted) {
+      const held = await this.#tolerate(() => this.#stand());
+      if (held !== undefined && !signal.aborted) await this.#hold(held, lead, signal);
+      else await clock.sleep(this.#jittered(timings.retryMs), signal).catch(() => {});
+    }
+  }
+
+  /** One look, and the lease if it is to be had: with when the write was sent. */
+  async #stand(): Promise<Held | undefined> {
+    const { election, clock, self, fitness, timings, bus } = this.#options;
+    const before = this.#sight?.found?.record.holder;
+    this.#sight = observeLeadership(this.#sight, await election.read(), clock.mono());
+    const { found } = this.#sight;
+    const holder = found?.record.holder ?? null;
+    if (holder !== null && holder !== before) bus.emit("leader:seen", { holder });
+    const at = standingAt(this.#sight, self, fitness(holder), timings);
+    const now = clock.mono();
+    if (at === undefined || now < at || (this.#restsUntil !== undefined && now < this.#restsUntil)) return undefined;
+    const written = await election.write(takeLeadership(self, found, timings), found?.version);
+    return written === "conflict" ? undefined : { found: written, sentAt: now };
+  }
+
+  async #hold(held: Held, lead: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
+    const { clock, timings } = this.#options;
+    const end = new AbortController();
+    const work = lead(AbortSignal.any([signal, end.signal])).finally(() => end.abort());
+    const settled = work.then(
+      () => {},
+      () => {},
+    );
+    const lost = await this.#renew(held, AbortSignal.any([signal, end.signal]));
+    const ownAccord = end.signal.aborted && !lost;
+    end.abort();
+    const late = new AbortController();
+    const inTime = await Promise.race([
+      settled.then(() => true),
+      // Fenced or stopped by its process the work may take longer; only a lease that others may take by now is urgent.
+      clock.sleep(lost ? END_MS : timings.leaseMs - timings.renewDeadlineMs, late.signal).then(
+        () => false,
+        () => false,
+      ),
+    ]);
+    late.abort();
+    if (!inTime) throw new LeadershipStuckError();
+    await work;
+    if (ownAccord) this.#restsUntil = after(clock.mono(), REST * timings.retryMs);
+    if (!lost) await this.#tolerate(() => this.#giveUp());
+  }
+
+  /** Renews until the signal aborts, or this process is no candidate any more. Returns whether the lease was lost. */
+  async #renew(held: Held, signal: AbortSignal): Promise<boolean> {
+    const { election, clock, timings, self, fitness } = this.#options;
+    let { found, sentAt } = held;
+    this.#sight = { found, since: sentAt };
+    while (!signal.aborted) {
+      const left = sentAt + timings.renewDeadlineMs - clock.mono();
+      if (left <= 0) return true;
+      await clock.sleep(Math.min(left, timings.retryMs), signal).catch(() => {});
+      if (signal.aborted || fitness(null).isBarred) break;
+      const now = clock.mono();
+      const isOver = clock.sleep(Math.max(0, sentAt + timings.renewDeadlineMs - now), signal).then(
+        () => undefined,
+        () => undefined,
+      );
+      const trying = this.#tolerate(async () => {
+        const reply = await election.write(takeLeadership(self, found, timings), found.version);
+        if (reply !== "conflict") return reply;
+        // A write of our own whose reply was lost, or somebody else's.
+        const there = await election.read();
+        return there?.record.holder === self ? { ...there, isOld: true } : "lost";
+      });
+      // A write that hangs must not outlast the deadline.
+      const written = await Promise.race([trying, isOver]);
+      if (written === "lost") return true;
+      if (written === undefined) continue;
+      found = { record: written.record, version: written.version };
+      if (!("isOld" in written)) sentAt = now;
+      this.#sight = { found, since: now };
+    }
+    return false;
+  }
+
+  async #giveUp(): Promise<void> {
+    const { election, self } = this.#options;
+    const there = await election.read();
+    if (there?.record.holder === self) await election.write({ ...there.record, holder: null }, there.version);
+  }
+
+  #jittered(ms: number): number {
+    return ms * (1 + JITTER * this.#options.random());
+  }
+
+  async #tolerate<T>(act: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await act();
+    } catch (error) {
+      if (!(error instanceof StoreUnreachableError)) throw error;
+      this.#options.bus.emit("round:failed", { loop: "election", error });
+      return undefined;
+    }
+  }
+}
+
+type Held = { readonly found: FoundLeadership; readonly sentAt: MonoMs };

@@ -1,0 +1,145 @@
+import { after, type Clock, type MonoMs } from "../core/clock.ts";
+import type { Fitness } from "../core/election.ts";
+import { StoreUnreachableError } from "../core/errors.ts";
+import type { SessionId } from "../core/ids.ts";
+import { type Leases, nextEndingAt, observeSessions, planEndings, type Watches } from "../core/observation.ts";
+import { settleFleet } from "../core/operations.ts";
+import type { Figures } from "../core/figures.ts";
+import type { FleetView, WorkerRecord } from "../core/records.ts";
+import { isSettled, observeLife, type Settling } from "../core/settling.ts";
+import type { Timings } from "../core/timings.ts";
+import type { LeaderBus } from "./events.ts";
+import type { LeaderStore } from "./ports.ts";
+
+/** There is one store: nobody lives by a Lease. */
+const LEASES: Leases = "none";
+/** So many looks in a row that came to nothing, and a leader gives up: another one may reach what it does not. */
+const MAX_FAILURES = 3;
+
+export type SessionsOptions = {
+  readonly store: LeaderStore;
+  readonly clock: Clock;
+  readonly timings: Timings;
+  readonly bus: LeaderBus;
+  readonly self: SessionId;
+  /** The life of the database in which our session was opened. In another one we judge nobody. */
+  readonly incarnation: string;
+};
+
+/** Watches the sessions of all workers, in every process and all the time, so that whoever comes to lead has watched them
+ *  already; and ends those that are silent, while this process leads. */
+export class Sessions {
+  readonly #options: SessionsOptions;
+  #watches: Watches = new Map();
+  #settling: Settling | undefined;
+  #since: MonoMs | undefined;
+  #failures = 0;
+  #states = "";
+  #view: { readonly view: FleetView; readonly since: MonoMs } | undefined;
+
+  constructor(options: SessionsOptions) {
+    this.#options = options;
+  }
+
+  /** Whether this process has lost sight of the books for so long that another one should lead. */
+  get hasFailed(): boolean {
+    return this.#failures >= MAX_FAILURES;
+  }
+
+  /** Whether segments may be given away: nobody of an earlier life of this database can still be running bots. */
+  isSettled(): boolean {
+    const { clock, timings } = this.#options;
+    return this.#isOurLife() && isSettled(this.#settling, LEASES, clock.mono(), timings.endMs);
+  }
+
+  /** The figures that some leader told last, and how old they are, in ms. */
+  latest(): { readonly figures: Figures; readonly ageMs: number } | undefined {
+    if (this.#view === undefined) return undefined;
+    const { total_segments, assigned_segments, orphaned_segments, available_workers, segment_backlog } = this.#view.view;
+    const figures = { total_segments, assigned_segments, orphaned_segments, available_workers, segment_backlog };
+    return { figures, ageMs: this.#options.clock.mono() - this.#view.since };
+  }
+
+  /** How fit this process is to lead. `holder`: who led last, and may be dead though its session still seems to live. */
+  fitness(holder: SessionId | null, own: { readonly isDraining: boolean; readonly isIdle: boolean }): Fitness {
+    const idle = new Set(this.#view?.view.idle);
+    const others = [...this.#watches.values()].map(({ record }) => record).filter((w) => this.#mayLead(w) && w._id !== holder);
+    return {
+      isBarred: own.isDraining || !this.#isOurLife(),
+      isBusy: !own.isIdle && others.some((w) => idle.has(w._id)),
+      isFresh: !this.#hasWatchedFor(this.#options.timings.endMs) && others.length > 0,
+    };
+  }
+
+  /** Workers that have been alive for L under our eyes: any of them could lead without having to watch first. */
+  seasoned(): ReadonlySet<SessionId> {
+    return new Set(this.#hasWatchedFor(this.#options.timings.endMs) ? [...this.#watches.keys()] : []);
+  }
+
+  /** Looks until the signal aborts, each second, and exactly when a silence becomes long enough. `isNews`: workers have come,
+   *  gone, or changed their state. */
+  async run(onLook: (isNews: boolean) => void, signal: AbortSignal): Promise<void> {
+    const { clock, timings } = this.#options;
+    while (!signal.aborted) {
+      const before = this.#states;
+      await this.#look();
+      onLook(before !== this.#states);
+      const now = clock.mono();
+      const next = Math.min(after(now, timings.renewMs), nextEndingAt(this.#watches, timings, now) ?? Infinity);
+      await clock.sleep(Math.max(1, next - now), signal).catch(() => {});
+    }
+  }
+
+  /** O3 for everybody who has been silent for long enough, and the end of waiting for an earlier life. Returns whether
+   *  there is more to plan now. @throws {StoreUnreachableError} */
+  async endSilent(): Promise<boolean> {
+    const { store, clock, timings, bus, incarnation } = this.#options;
+    if (!this.#isOurLife()) return false;
+    const now = clock.mono();
+    let isNews = false;
+    for (const { sid, record } of planEndings(this.#watches, now, timings)) {
+      const watch = this.#watches.get(sid);
+      if ((await store.apply(record)) === "missed" || watch === undefined) continue;
+      isNews = true;
+      bus.emit("session:ended", { sid, pod: watch.record.pod, silentMs: now - watch.since });
+    }
+    if (this.#settling?.unsettledAt !== undefined && this.isSettled()) {
+      await store.apply(settleFleet(incarnation));
+      this.#settling = { incarnation, unsettledAt: undefined };
+      isNews = true;
+    }
+    return isNews;
+  }
+
+  async #look(): Promise<void> {
+    const { store, clock, bus } = this.#options;
+    try {
+      const [workers, fleet, view] = await Promise.all([store.workers(), store.fleet(), store.fleetView()]);
+      const now = clock.mono();
+      // After an outage the others have as much to catch up with as we have: nobody's silence is counted through it.
+      if (this.hasFailed) [this.#watches, this.#since] = [new Map(), now];
+      this.#watches = observeSessions(this.#watches, workers, LEASES, now);
+      this.#settling = fleet === undefined ? undefined : observeLife(this.#settling, fleet, LEASES, now);
+      this.#since ??= now;
+      this.#states = workers.map(({ _id, state, inc }) => `${_id} ${state} ${inc}`).join();
+      if (view !== undefined && this.#view?.view.seq !== view.seq) this.#view = { view, since: now };
+      this.#failures = 0;
+    } catch (error) {
+      if (!(error instanceof StoreUnreachableError)) throw error;
+      this.#failures += 1;
+      bus.emit("round:failed", { loop: "sessions", error });
+    }
+  }
+
+  #isOurLife(): boolean {
+    return this.#settling?.incarnation === this.#options.incarnation;
+  }
+
+  #hasWatchedFor(ms: number): boolean {
+    return this.#since !== undefined && this.#options.clock.mono() - this.#since >= ms;
+  }
+
+  #mayLead({ _id, state }: WorkerRecord): boolean {
+    return state === "up" && _id !== this.#options.self;
+  }
+}

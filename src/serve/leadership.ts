@@ -1,0 +1,84 @@
+import type { Config } from "../config.ts";
+import type { Clock } from "../core/clock.ts";
+import { electionTimings } from "../core/election.ts";
+import type { Figures } from "../core/figures.ts";
+import { timingsOf } from "../core/timings.ts";
+import { createBotReader } from "../document/read-bot.ts";
+import { Admission } from "../leader/admission.ts";
+import { Elector } from "../leader/elector.ts";
+import type { LeaderBus } from "../leader/events.ts";
+import { Leader } from "../leader/leader.ts";
+import { Sessions } from "../leader/sessions.ts";
+import type { Connection } from "../mongo/connect.ts";
+import type { Actor } from "../process/run-group.ts";
+import type { Membership } from "./membership.ts";
+
+/** A leader that ended waits so long before it leads again, where nobody else could, in ms. */
+const AGAIN_MS = 1_000;
+/** Of the time between two tries a call may take so much. Source: ownership.md "Timing", below 2. */
+const CALL_SHARE = 1.5;
+
+export type LeadershipOptions = {
+  readonly config: Config;
+  readonly mongo: Connection;
+  readonly membership: Membership;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly bus: LeaderBus;
+  /** What this process knows of itself as a candidate. */
+  readonly candidate: () => { readonly isDraining: boolean; readonly isIdle: boolean };
+};
+
+/** This process's part in leading the fleet. */
+export type Leadership = {
+  readonly actors: readonly Actor[];
+  /** The figures of whoever leads, and their age in ms. */
+  latest(): { readonly figures: Figures; readonly ageMs: number } | undefined;
+};
+
+/** One process alone leads itself; several elect who does, and all of them watch. */
+export function createLeadership(options: LeadershipOptions): Leadership {
+  const { config, mongo, membership, clock, random, bus, candidate } = options;
+  const { store, feed } = mongo;
+  const read = createBotReader({ maxStopGraceSeconds: config.maxStopGraceSeconds });
+  const common = {
+    store,
+    feed,
+    admission: new Admission({ store, read, maxSegment: config.maxSegment, clock, bus }),
+    clock,
+    bus,
+    checkIntervalMs: config.scaleCheckIntervalSeconds * 1_000,
+    worker: config.podName,
+  };
+  if (config.coordination === "single") {
+    const leader = new Leader(common);
+    return { actors: [(signal) => leadAlone(leader, clock, signal)], latest: () => leader.latest() };
+  }
+  const { fleet, incarnation, session } = membership;
+  const self = session.sid;
+  const timings = timingsOf(config);
+  const sessions = new Sessions({ store, clock, timings, bus, self, incarnation });
+  const policy = { patienceMs: config.backlogPatienceSeconds * 1_000, lostPatienceMs: 0 };
+  const leader = new Leader({ ...common, sid: self, sessions, fleet, policy });
+  const retries = electionTimings(timings.renewMs);
+  const elector = new Elector({
+    election: mongo.election(CALL_SHARE * retries.retryMs),
+    clock,
+    random,
+    timings: retries,
+    self,
+    fitness: (holder) => sessions.fitness(holder, candidate()),
+    bus,
+  });
+  return {
+    actors: [(signal) => sessions.run((isNews) => leader.onLook(isNews), signal), (signal) => elector.run((s) => leader.run(s), signal)],
+    latest: () => leader.latest() ?? sessions.latest(),
+  };
+}
+
+async function leadAlone(leader: Leader, clock: Clock, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await leader.run(signal);
+    await clock.sleep(AGAIN_MS, signal).catch(() => {});
+  }
+}

@@ -1,0 +1,74 @@
+import { randomUUID } from "node:crypto";
+import type { Config } from "../config.ts";
+import type { Clock } from "../core/clock.ts";
+import { ConfigurationError } from "../core/errors.ts";
+import { timingsOf } from "../core/timings.ts";
+import { LastSession } from "../process/last-session.ts";
+import { workerIdOf } from "../process/worker-id.ts";
+import type { Connection } from "../mongo/connect.ts";
+import type { WorkerBus } from "../worker/events.ts";
+import { claimFleet, confirmClaim, type FleetClaim } from "../worker/fleet.ts";
+import type { Engine } from "../worker/ports.ts";
+import { Session, type SessionOptions } from "../worker/session.ts";
+
+/** Whose database it shall be. One process alone is the fleet of its Engine; several name themselves alike. */
+export async function fleetOf(config: Config, engine: Pick<Engine, "identify">): Promise<string> {
+  if (config.coordination === "single") return (await engine.identify()).id;
+  return `${config.namespace}/${config.leaseLockName}`;
+}
+
+export type Membership = { readonly fleet: string; readonly session: Session; readonly incarnation: string };
+
+export type JoinOptions = {
+  readonly config: Config;
+  readonly mongo: Connection;
+  readonly engine: Engine;
+  readonly clock: Clock;
+  readonly bus: WorkerBus;
+  readonly freshDocker: SessionOptions["freshDocker"];
+  /** Repeats what fails for a passing reason. */
+  readonly patiently: <T>(store: "mongodb" | "docker", act: () => Promise<T>) => Promise<T>;
+  readonly onClaimed: (claim: "claimed" | "ours" | "adopted") => void;
+  readonly signal: AbortSignal;
+};
+
+/** Joins the fleet: claims the database, opens a session, and looks once more whether the database is still ours.
+ *  @throws {ConfigurationError} when it belongs to another fleet */
+export async function join({
+  config,
+  mongo,
+  engine,
+  clock,
+  bus,
+  freshDocker,
+  patiently,
+  onClaimed,
+  signal,
+}: JoinOptions): Promise<Membership> {
+  const fleet = await patiently("docker", () => fleetOf(config, engine));
+  const claim: FleetClaim = { owner: fleet, coordination: config.coordination, incarnation: randomUUID() };
+  onClaimed(await patiently("mongodb", () => claimFleet(mongo.store, claim)));
+  // Not before the claim: a database of another fleet or of a newer version is not written to.
+  await patiently("mongodb", () => mongo.ensureIndexes());
+  const { renewMs, fenceMs } = timingsOf(config);
+  const options: SessionOptions = {
+    store: mongo.store,
+    clock,
+    bus,
+    base: config.coordination === "single" ? fleet : (config.podUid ?? (await workerIdOf(config.stateDir))),
+    fleet,
+    pod: config.podName,
+    node: config.nodeName ?? "",
+    capacity: config.maxBotsPerWorker,
+    renewMs,
+    last: await LastSession.open(config.stateDir),
+    ...(freshDocker !== undefined && { freshDocker, fenceMs }),
+  };
+  const session = await patiently("mongodb", () => Session.open(options, signal));
+  const incarnation = await patiently("mongodb", () => confirmClaim(mongo.store, claim)).catch(async (error: unknown) => {
+    // What is announced and has run nothing yet is taken back; a session with bots of an earlier process is left as it is.
+    if (session.inc === 1 && (error instanceof ConfigurationError || signal.aborted)) await session.stepDown("gone");
+    throw error;
+  });
+  return { fleet, session, incarnation };
+}

@@ -1,0 +1,245 @@
+import { EventEmitter } from "node:events";
+import type { ParsedConfig } from "../config.ts";
+import type { Clock } from "../core/clock.ts";
+import { ConfigurationError } from "../core/errors.ts";
+import { timingsOf } from "../core/timings.ts";
+import { createEngine } from "../docker/engine.ts";
+import type { EngineEvents } from "../docker/engine-events.ts";
+import { pickReading } from "../document/pick-reading.ts";
+import { createBotReader } from "../document/read-bot.ts";
+import { createApp, listen, type Listening } from "../http/app.ts";
+import type { LeaderEvents } from "../leader/events.ts";
+import { type Connection, connectStore, type MongoOptions } from "../mongo/connect.ts";
+import { systemClock } from "../process/clock.ts";
+import { FenceFile } from "../process/fence-file.ts";
+import { FenceGuard } from "../process/fence-guard.ts";
+import { retryPassing } from "../process/retry.ts";
+import type { Actor } from "../process/run-group.ts";
+import type { Signals } from "../process/signals.ts";
+import { ReleasedFile } from "../process/state-dir.ts";
+import { readVersion } from "../process/version.ts";
+import type { Log } from "../telemetry/log.ts";
+import { Metrics } from "../telemetry/metrics.ts";
+import { Outages, tellEngine, tellLeader, tellWorker } from "../telemetry/subscribe.ts";
+import type { WorkerEvents } from "../worker/events.ts";
+import { LeasedLifeline } from "../worker/leased-lifeline.ts";
+import type { Lifeline } from "../worker/lifeline.ts";
+import type { Engine } from "../worker/ports.ts";
+import { SoloLifeline } from "../worker/solo-lifeline.ts";
+import { MAX_TICK_AGE_MS, Worker } from "../worker/worker.ts";
+import { beginHeartbeat } from "./begin-heartbeat.ts";
+import { createLeadership, type Leadership } from "./leadership.ts";
+import { live } from "./live.ts";
+import { join, type Membership } from "./membership.ts";
+
+/** What a drain may take beyond the longest stop grace, in seconds. Source: design.md section 8, grace period. */
+const DRAIN_SPARE_SECONDS = 30;
+
+/** One process from its adapters up. The order of `run` is the order in which things may be relied on. */
+export class Runtime {
+  readonly #config: ParsedConfig["config"];
+  readonly #log: Log;
+  readonly #signals: Signals;
+  readonly #clock: Clock = systemClock;
+  readonly #random = Math.random;
+  readonly #version = readVersion();
+  readonly #metrics: Metrics;
+  readonly #workerBus = new EventEmitter<WorkerEvents>();
+  readonly #leaderBus = new EventEmitter<LeaderEvents>();
+  readonly #engineBus = new EventEmitter<EngineEvents>();
+  readonly #fence: { readonly guard: FenceGuard; readonly dir: string } | undefined;
+  #worker: Worker | undefined;
+  #leadership: Leadership | undefined;
+  #hasFoundEngine = false;
+  /** Ready once this process has its session, has read its segments and reached the engine; then until it drains. */
+  #ready = false;
+  #http: Listening | undefined;
+  readonly #closers: (() => Promise<void> | void)[] = [];
+
+  constructor({ config }: ParsedConfig, log: Log, signals: Signals) {
+    this.#config = config;
+    this.#log = log;
+    this.#signals = signals;
+    this.#metrics = new Metrics({ version: this.#version, node: process.version });
+    const dir = config.coordination === "single" ? undefined : config.fenceDir;
+    this.#fence = dir === undefined ? undefined : { dir, guard: new FenceGuard(new FenceFile(dir), this.#clock) };
+    const outages = new Outages(log, this.#metrics);
+    tellWorker(this.#workerBus, log, this.#metrics, outages);
+    tellLeader(this.#leaderBus, log, this.#metrics, outages);
+    tellEngine(this.#engineBus, log, this.#metrics);
+  }
+
+  async run(lockLost: AbortSignal): Promise<number> {
+    const config = this.#config;
+    const { podName: pod, namespace, coordination } = config;
+    this.#log.info("Starting runtime", { version: this.#version, coordination, pod, namespace });
+    this.#log.info("autoscaler: off, nothing scales these processes", { coordination });
+    this.#http = await this.#listen();
+    this.#log.info("Listening", { port: this.#http.port });
+    const engine = this.#createEngine();
+    const mongo = await this.#connect();
+    // Behind a fence the Engine comes up only once there is a session.
+    if (this.#fence === undefined) await this.#findEngine(engine, this.#signals.stop);
+    const membership = await this.#join(mongo, engine);
+    const lifeline = this.#createLifeline(mongo, membership);
+    const worker = await this.#createWorker({ mongo, engine, membership, lifeline });
+    this.#worker = worker;
+    this.#leadership = createLeadership({
+      ...this.#adapters,
+      config,
+      mongo,
+      membership,
+      bus: this.#leaderBus,
+      candidate: () => ({ isDraining: worker.isDraining, isIdle: worker.isIdle }),
+    });
+    const actors: Actor[] = [(signal) => worker.run(signal), ...this.#leadership.actors];
+    if (!this.#hasFoundEngine) actors.push((signal) => this.#findEngine(engine, signal).then(() => aborted(signal)));
+    return live({
+      worker,
+      actors,
+      engine,
+      sid: lifeline.sid,
+      signals: this.#signals,
+      lockLost,
+      log: this.#log,
+      drainSeconds: config.maxStopGraceSeconds + DRAIN_SPARE_SECONDS,
+      stopLimitMs: this.#fence === undefined ? (config.maxStopGraceSeconds + DRAIN_SPARE_SECONDS) * 1_000 : timingsOf(config).fenceMs,
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#http?.close();
+    for (const release of this.#closers.toReversed()) await release();
+  }
+
+  get #adapters(): { readonly clock: Clock; readonly random: () => number } {
+    return { clock: this.#clock, random: this.#random };
+  }
+
+  #createEngine(): ReturnType<typeof createEngine> {
+    const { dockerHost, stateDir, registryAuthFile } = this.#config;
+    const engine = createEngine({ ...this.#adapters, dockerHost, stateDir, registryAuthFile, bus: this.#engineBus });
+    this.#closers.push(() => engine.close());
+    return engine;
+  }
+
+  async #connect(): Promise<Connection> {
+    const onMode = (mode: "stream" | "poll", why: unknown): void =>
+      this.#log.info(mode === "stream" ? "Watching changes by change streams" : "Watching changes by polling: slower", { why });
+    const mongo = await this.#patiently("mongodb", this.#signals.stop, () =>
+      connectStore({ ...this.#adapters, ...this.#mongoOptions, onMode }),
+    );
+    this.#closers.push(() => mongo.close());
+    this.#metrics.storeUp.set({ store: "mongodb" }, 1);
+    return mongo;
+  }
+
+  get #mongoOptions(): MongoOptions {
+    const { mongoUri: uri, dbName, collectionName, mongoTlsCaFile: caFile, mongoTlsCertFile: certFile } = this.#config;
+    return { uri, dbName, collectionName, tls: { caFile, certFile } };
+  }
+
+  async #findEngine(engine: Engine, signal: AbortSignal): Promise<void> {
+    const { id, version, apiVersion: api } = await this.#patiently("docker", signal, () => engine.identify());
+    this.#metrics.storeUp.set({ store: "docker" }, 1);
+    this.#log.info("Found Docker Engine", { engine: id, version, api });
+    this.#hasFoundEngine = true;
+  }
+
+  #join(mongo: Connection, engine: Engine): Promise<Membership> {
+    const { stop } = this.#signals;
+    const guard = this.#fence?.guard;
+    return join({
+      config: this.#config,
+      mongo,
+      engine,
+      clock: this.#clock,
+      bus: this.#workerBus,
+      freshDocker:
+        guard &&
+        (async (signal) => {
+          this.#log.info("Waiting for a fresh Docker Engine: the fence ends what an earlier session may have left");
+          await guard.killAll(signal);
+        }),
+      patiently: (store, act) => this.#patiently(store, stop, act),
+      onClaimed: (claim) => this.#log.info("Claimed database", { database: this.#config.dbName, claim }),
+      signal: stop,
+    });
+  }
+
+  #createLifeline(mongo: Connection, { session, incarnation }: Membership): Lifeline {
+    const timings = timingsOf(this.#config);
+    const common = { clock: this.#clock, timings, bus: this.#workerBus };
+    if (this.#fence === undefined) return new SoloLifeline(session, { ...common, store: mongo.store });
+    const { dir: fenceDir, guard } = this.#fence;
+    const begin = (opened: typeof session.view) => beginHeartbeat({ session: opened, timings, mongo: this.#mongoOptions, fenceDir });
+    const lifeline = new LeasedLifeline(session, { ...common, incarnation, begin });
+    this.#closers.push(() => lifeline.end());
+    this.#metrics.watchFence({ remainingMs: () => lifeline.remainingMs(), trips: () => guard.trips() });
+    return lifeline;
+  }
+
+  async #createWorker(parts: {
+    readonly mongo: Connection;
+    readonly engine: Engine;
+    readonly membership: Membership;
+    readonly lifeline: Lifeline;
+  }): Promise<Worker> {
+    const { mongo, engine, membership, lifeline } = parts;
+    const config = this.#config;
+    const readBot = createBotReader({ maxStopGraceSeconds: config.maxStopGraceSeconds });
+    const guard = this.#fence?.guard;
+    return new Worker({
+      ...this.#adapters,
+      store: mongo.store,
+      feed: mongo.feed,
+      engine,
+      lifeline,
+      released: await ReleasedFile.open(config.stateDir, membership.incarnation),
+      read: (found) => pickReading(found, readBot),
+      bus: this.#workerBus,
+      pod: config.podName,
+      startConcurrency: config.startConcurrency,
+      ...(guard !== undefined && { isFenceSteady: () => guard.isSteady(), watchesLife: true }),
+    });
+  }
+
+  /** Start-up waits for what is away as long as nobody ends it; the log says so once. */
+  async #patiently<T>(store: string, signal: AbortSignal, act: () => Promise<T>): Promise<T> {
+    let told = false;
+    const onRetry = (reason: unknown): void => {
+      if (!told) this.#log.warn("Waiting until it answers", { store, reason });
+      told = true;
+    };
+    return retryPassing(act, { ...this.#adapters, signal, onRetry });
+  }
+
+  #listen(): Promise<Listening> {
+    const app = createApp({
+      health: () => {
+        const age = this.#worker?.tickAgeMs ?? 0;
+        return { ok: age < MAX_TICK_AGE_MS, reason: `the main loop has not come round for ${Math.round(age / 1_000)} s` };
+      },
+      ready: () => {
+        if (this.#signals.stop.aborted) return { ok: false, reason: "draining" };
+        this.#ready ||= this.#hasFoundEngine && this.#worker?.isReady === true;
+        return { ok: this.#ready, reason: "starting" };
+      },
+      metrics: async () => ({ contentType: this.#metrics.registry.contentType, body: await this.#metrics.registry.metrics() }),
+      figures: () => this.#leadership?.latest(),
+      segmentsEndpoint: this.#config.enableMetricsEndpoint,
+      maxFiguresAgeMs: 3 * this.#config.scaleCheckIntervalSeconds * 1_000,
+    });
+    return listen(app, this.#config.httpPort).catch((cause: unknown) => {
+      throw new ConfigurationError(
+        `HTTP_PORT: cannot listen on ${this.#config.httpPort}: free the port, or set HTTP_PORT to another (0 takes any)`,
+        { cause },
+      );
+    });
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}
