@@ -111,13 +111,13 @@ export class Metrics {
   /** Where there is a lease and a fence: read when they are asked for. */
   watchFence({ remainingMs, trips }: { readonly remainingMs: () => number; readonly trips: () => number }): void {
     const registers = this.#registers;
-    const remaining = new Gauge({
+    const remaining: Gauge = new Gauge({
       name: "botrunner_lease_remaining_seconds",
       help: "How long bots may still run without another renewal.",
       registers,
       collect: () => remaining.set(remainingMs() / 1_000),
     });
-    const tripped = new Counter({
+    const tripped: Counter = new Counter({
       name: "botrunner_fence_trips_total",
       help: "Times the fence has killed all bots.",
       registers,
