@@ -1,9 +1,9 @@
 import { assertNever } from "./errors.ts";
 import type { Epoch, SegmentId, SessionId } from "./ids.ts";
-import { assignSegment, freeSegment, type Operation, revokeSegment } from "./operations.ts";
+import { announceMove, assignSegment, freeSegment, type Operation, revokeSegment } from "./operations.ts";
 import type { SegmentRecord, WorkerRecord } from "./records.ts";
 import { planSpread } from "./spread.ts";
-import { survey } from "./survey.ts";
+import { type Owned, survey } from "./survey.ts";
 import { type Taker, Takers } from "./takers.ts";
 import type { Waiting } from "./waiting.ts";
 
@@ -20,6 +20,8 @@ export type Observed = {
   /** Bots in each segment. Absent: no worker is ever full. */
   readonly bots?: ReadonlyMap<SegmentId, number>;
   readonly waiting?: Waiting;
+  /** How long this leader has seen each announced move stand, in ms. */
+  readonly announced?: ReadonlyMap<SegmentId, number>;
 };
 
 export type AssignmentPolicy = {
@@ -29,6 +31,9 @@ export type AssignmentPolicy = {
    *  lost pod (12.5 s) and a drain (stop + 2 s + start) hold only if this is 0: it is spread again when a worker comes.
    *  While more than half of all segments are lost, `patienceMs` holds for them as well. */
   readonly lostPatienceMs: number;
+  /** How long the target of a planned move may take to get its images before the owner is told to let go all the same.
+   *  @default 0: moves are not announced */
+  readonly pullPatienceMs?: number;
 };
 
 /** For COORDINATION=single and MAX_REPLICAS=1: there is nobody to wait for. */
@@ -46,6 +51,15 @@ export type AssignmentStep =
   | { readonly kind: "create"; readonly segment: SegmentId }
   | { readonly kind: "free"; readonly segment: SegmentId; readonly owner: SessionId; readonly epoch: Epoch }
   | { readonly kind: "assign"; readonly segment: SegmentId; readonly epoch: Epoch; readonly to: SessionId }
+  /** A move is about to come: the target may get its images, while the bots run on where they are. */
+  | {
+      readonly kind: "announce";
+      readonly segment: SegmentId;
+      readonly owner: SessionId;
+      readonly epoch: Epoch;
+      readonly why: Exclude<RevokeReason, "inactive">;
+      readonly target: SessionId;
+    }
   | {
       readonly kind: "revoke";
       readonly segment: SegmentId;
@@ -61,7 +75,8 @@ export type AssignmentStep =
  *  plans (revoke, release by the owner, assign); `[]` means converged, or that what is left has to wait.
  *  Scarce workers go first to what stands still and ran before, then to what a draining worker holds, then to new segments. */
 export function planAssignment(observed: Observed, policy: AssignmentPolicy = ALONE): AssignmentStep[] {
-  const { total, steps, aimed, lost, fresh, leaving, moving, kept, up } = survey(observed);
+  const { total, steps, aimed, lost, fresh, leaving, moving, announced, kept, up } = survey(observed);
+  const { pullPatienceMs = 0 } = policy;
   const botsOf = (segment: SegmentId): number => observed.bots?.get(segment) ?? 0;
   const waitedMs = (segment: SegmentId): number => {
     const standing = observed.waiting?.get(segment);
@@ -82,6 +97,15 @@ export function planAssignment(observed: Observed, policy: AssignmentPolicy = AL
   };
 
   const plan: AssignmentStep[] = [...steps];
+  /** First the announcement, then, once the target is ready or has had its time, the revocation. */
+  const move = (record: Owned, target: SessionId, why: Exclude<RevokeReason, "inactive">): void => {
+    const { _id: segment, owner, epoch } = record;
+    const isAnnounced = record.target === target;
+    const isDue =
+      pullPatienceMs <= 0 || (isAnnounced && (record.ready === epoch || (observed.announced?.get(segment) ?? 0) >= pullPatienceMs));
+    if (isDue) plan.push({ kind: "revoke", segment, owner, epoch, why, target });
+    else if (!isAnnounced) plan.push({ kind: "announce", segment, owner, epoch, why, target });
+  };
   const assign = ({ _id: segment, epoch }: SegmentRecord, to: Taker | undefined): void => {
     if (to === undefined) return; // nobody to give it to: it waits, and counts as backlog
     takers.give(to, botsOf(segment));
@@ -97,16 +121,18 @@ export function planAssignment(observed: Observed, policy: AssignmentPolicy = AL
   const restarts = 2 * (missed.length + lost.length + leaving.length) > total;
   const lostPatienceMs = restarts ? Math.max(policy.patienceMs, policy.lostPatienceMs) : policy.lostPatienceMs;
   for (const record of [...missed, ...lost]) assign(record, choose(waitedMs(record._id), lostPatienceMs));
-  const inMove = new Set(moving.flatMap(({ owner, target }) => (target === null ? [owner] : [owner, target])));
-  for (const { _id: segment, owner, epoch } of leaving) {
-    const to = choose(0, lostPatienceMs);
+  const inMove = new Set([...moving, ...announced].flatMap(({ owner, target }) => (target === null ? [owner] : [owner, target])));
+  for (const record of leaving) {
+    const to = aim(record) ?? choose(0, lostPatienceMs);
     if (to === undefined) break; // the bots run on until the owner itself stops and releases them
-    takers.give(to, botsOf(segment));
+    takers.give(to, botsOf(record._id));
     inMove.add(to.sid);
-    plan.push({ kind: "revoke", segment, owner, epoch, why: "draining", target: to.sid });
+    move(record, to.sid, "draining");
   }
+  for (const record of announced) if (record.target !== null) move(record, record.target, "spread");
   for (const record of fresh) assign(record, choose(waitedMs(record._id), policy.patienceMs));
-  return [...plan, ...planSpread({ kept, up, spared: self, inMove, botsOf })];
+  for (const { record, target } of planSpread({ kept, up, spared: self, inMove, botsOf })) move(record, target, "spread");
+  return plan;
 }
 
 /** The write behind a step; `create` is an insert and has none. */
@@ -116,6 +142,8 @@ export function operationOf(step: Exclude<AssignmentStep, { kind: "create" }>, t
       return freeSegment(step.segment, step.epoch);
     case "assign":
       return assignSegment(step.segment, step.epoch, step.to, term);
+    case "announce":
+      return announceMove(step.segment, step.epoch, step.target, term);
     case "revoke":
       return revokeSegment(step.segment, step.epoch, step.target, term);
     default:

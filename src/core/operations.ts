@@ -103,6 +103,24 @@ export const freeSegment = (segment: SegmentId, epoch: Epoch): Operation => ({
   set: { state: "free", owner: null, target: null },
 });
 
+/** Before O4: tells `target` that it will get the segment. Nothing stops yet; whoever misses this is asked later, or never. */
+export const announceMove = (segment: SegmentId, epoch: Epoch, target: SessionId, term: number): Operation => ({
+  op: "announce",
+  collection: "segments",
+  id: segment,
+  where: [{ epoch: { is: epoch }, state: { is: "assigned" }, term: { atMost: term } }],
+  set: { target, ready: null, term },
+});
+
+/** The target's answer: the images are there. */
+export const readyForMove = (segment: SegmentId, epoch: Epoch, target: SessionId): Operation => ({
+  op: "ready",
+  collection: "segments",
+  id: segment,
+  where: [{ epoch: { is: epoch }, target: { is: target } }],
+  set: { ready: epoch },
+});
+
 /** O4. A leader that has been followed by another, and does not know it yet, moves nothing that the other has given away.
  *  What is free is not revoked: nobody would be there to release it. */
 export const revokeSegment = (segment: SegmentId, epoch: Epoch, target: SessionId | null, term: number): Operation => ({

@@ -39,7 +39,10 @@ export type SegmentRecord = {
   readonly owner: SessionId | null;
   readonly epoch: Epoch;
   readonly term: number;
+  /** Who gets it next; set before the owner is asked to let go, so that it can have the images by then. */
   readonly target: SessionId | null;
+  /** The epoch in which `target` has said that it has all it needs. Older versions say nothing. */
+  readonly ready?: Epoch | null;
 };
 
 export type PlacementRecord = {

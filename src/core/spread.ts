@@ -1,4 +1,3 @@
-import type { AssignmentStep } from "./assignment.ts";
 import type { SegmentId, SessionId } from "./ids.ts";
 import type { Owned } from "./survey.ts";
 import { hasRoom, type Taker } from "./takers.ts";
@@ -16,11 +15,14 @@ type Spreading = {
   readonly botsOf: (segment: SegmentId) => number;
 };
 
+/** A segment that goes to another worker. */
+type Move = { readonly record: Owned; readonly target: SessionId };
+
 /** Decides which shared segments move to less loaded workers: the most loaded worker's smallest segment to the least
  *  loaded, the next to the next, as long as it pays. A worker gives or gets one segment at a time. While a rollout goes
  *  on nothing spreads: the old pods' segments will move anyway, and each bot shall move once.
  *  INVARIANT: each move lowers the sum of the squared loads, so that moves come to an end. */
-export function planSpread({ kept, up, spared, inMove, botsOf }: Spreading): AssignmentStep[] {
+export function planSpread({ kept, up, spared, inMove, botsOf }: Spreading): Move[] {
   const loadOf = (sid: SessionId): number => up.get(sid)?.load ?? 0;
   const smallest = new Map<SessionId, Owned>();
   for (const record of kept) {
@@ -33,11 +35,11 @@ export function planSpread({ kept, up, spared, inMove, botsOf }: Spreading): Ass
 
   const sources = [...smallest.values()].sort((a, b) => loadOf(b.owner) - loadOf(a.owner));
   const targets = takers.filter((taker) => !inMove.has(taker.sid) && hasRoom(taker)).sort((a, b) => a.load - b.load);
-  const steps: AssignmentStep[] = [];
-  for (const [i, { _id: segment, owner, epoch }] of sources.entries()) {
+  const moves: Move[] = [];
+  for (const [i, record] of sources.entries()) {
     const target = targets[i];
-    if (target === undefined || loadOf(owner) - target.load < PAYS) break;
-    steps.push({ kind: "revoke", segment, owner, epoch, why: "spread", target: target.sid });
+    if (target === undefined || loadOf(record.owner) - target.load < PAYS) break;
+    moves.push({ record, target: target.sid });
   }
-  return steps;
+  return moves;
 }

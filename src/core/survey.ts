@@ -24,6 +24,8 @@ export type Survey = {
   readonly leaving: readonly Owned[];
   /** Active, and about to be released by its owner. */
   readonly moving: readonly Owned[];
+  /** Active, owned by a worker that is up, and announced to another one that is up, too. */
+  readonly announced: readonly Owned[];
   /** Active, and owned by a worker that is up. */
   readonly kept: readonly Owned[];
   /** Workers that are up, with the segments that stay with them or are on their way. */
@@ -47,7 +49,7 @@ export function survey({ active, segments, workers, generations, bots, waiting }
   let known = 0;
   const steps: AssignmentStep[] = [];
   const free = { aimed: [] as SegmentRecord[], lost: [] as SegmentRecord[], fresh: [] as SegmentRecord[] };
-  const owned = { leaving: [] as Owned[], moving: [] as Owned[], kept: [] as Owned[] };
+  const owned = { leaving: [] as Owned[], moving: [] as Owned[], announced: [] as Owned[], kept: [] as Owned[] };
   for (const record of segments) {
     const { _id: segment, owner, epoch, target } = record;
     const isActive = wanted.has(segment);
@@ -66,6 +68,9 @@ export function survey({ active, segments, workers, generations, bots, waiting }
       book(segment, target);
     } else if (ownerState === "draining") {
       owned.leaving.push(record as Owned);
+    } else if (target !== null && target !== owner && up.has(target)) {
+      owned.announced.push(record as Owned);
+      book(segment, target);
     } else {
       owned.kept.push(record as Owned);
       book(segment, owner);

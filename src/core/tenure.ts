@@ -21,19 +21,28 @@ export type Met = {
   readonly lost: readonly SegmentId[];
 };
 
+export type MeetOptions = {
+  readonly sid: SessionId;
+  readonly released: ReleasedEpochs;
+  readonly isDraining: boolean;
+  /** Draining, it keeps this one until its target is ready and the leader says so. @default it keeps none */
+  readonly awaitsMove?: (record: SegmentRecord) => boolean;
+};
+
 /** Compares what was held with records: all that name `sid` as their owner, and those of all that is held. A segment that
  *  was released here before and is still written as ours leaves again: the release may not have landed, and its bots may
  *  not start in the meantime. */
 export function meetSegments(
   before: Tenures,
   records: readonly SegmentRecord[],
-  { sid, released, isDraining }: { readonly sid: SessionId; readonly released: ReleasedEpochs; readonly isDraining: boolean },
+  { sid, released, isDraining, awaitsMove = () => false }: MeetOptions,
 ): Met {
   const tenures = new Map(before);
   const gained: SegmentId[] = [];
   const leaving: SegmentId[] = [];
   const lost: SegmentId[] = [];
-  for (const { _id: segment, epoch, state, owner } of records) {
+  for (const record of records) {
+    const { _id: segment, epoch, state, owner } = record;
     const known = before.get(segment);
     if (known !== undefined && epoch < known.epoch) continue;
     const same = known?.epoch === epoch ? known : undefined;
@@ -44,7 +53,8 @@ export function meetSegments(
     }
     if (!isMine) continue;
     if (same === undefined) gained.push(segment);
-    const leaves = state !== "assigned" || isDraining || isReleased(released, segment, epoch);
+    const gives = isDraining && (same === undefined || !awaitsMove(record));
+    const leaves = state !== "assigned" || gives || isReleased(released, segment, epoch);
     if (leaves && same?.state !== "leaving") leaving.push(segment);
     tenures.set(segment, { epoch, state: leaves || same?.state === "leaving" ? "leaving" : "held" });
   }

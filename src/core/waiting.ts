@@ -1,6 +1,7 @@
 import type { Observed } from "./assignment.ts";
 import type { MonoMs } from "./clock.ts";
-import type { SegmentId, SessionId } from "./ids.ts";
+import type { Epoch, SegmentId, SessionId } from "./ids.ts";
+import type { SegmentRecord } from "./records.ts";
 import { isLiving } from "./session.ts";
 
 /** How one active segment stands in the eyes of one leader. */
@@ -36,6 +37,20 @@ export function trackWaiting(before: Waiting, { active, segments, workers }: Obs
     standings.set(segment, { owner: null, since, waitedMs: now - since, lastOwner });
   }
   return standings;
+}
+
+/** Announced moves in the eyes of one leader, and since when it has seen each. */
+export type Announced = ReadonlyMap<SegmentId, { readonly epoch: Epoch; readonly target: SessionId; readonly since: MonoMs }>;
+
+/** Follows how long each announced move has stood. */
+export function trackAnnounced(before: Announced, segments: readonly SegmentRecord[], now: MonoMs): Announced {
+  return new Map(
+    segments.flatMap(({ _id, state, epoch, target }) => {
+      if (state !== "assigned" || target === null) return [];
+      const past = before.get(_id);
+      return [[_id, past?.epoch === epoch && past.target === target ? past : { epoch, target, since: now }] as const];
+    }),
+  );
 }
 
 /** How long a leader may look away before a segment's patience ends; undefined when none is running. */

@@ -6,7 +6,7 @@ import type { BotId, SessionId } from "../core/ids.ts";
 import type { ChangeFeed, Hint } from "../core/ledger.ts";
 import { nextTerm } from "../core/operations.ts";
 import { judgeTerm } from "../core/term.ts";
-import { patienceLeftMs, trackWaiting, type Waiting } from "../core/waiting.ts";
+import { type Announced, patienceLeftMs, trackAnnounced, trackWaiting, type Waiting } from "../core/waiting.ts";
 import { Bell } from "../process/bell.ts";
 import { retryPassing, tolerate } from "../process/retry.ts";
 import { runGroup } from "../process/run-group.ts";
@@ -58,6 +58,7 @@ export class Leader {
   #seq = 0;
   readonly #looked = new Bell();
   #waiting: Waiting = new Map();
+  #announced: Announced = new Map();
   #figures: { readonly figures: Figures; readonly atMs: number } | undefined;
 
   constructor(options: LeaderOptions) {
@@ -204,7 +205,10 @@ export class Leader {
       // after a quiet time acts at once; those that follow it are gathered.
       await clock.sleep(steps.length > 0 ? NEXT_STEP_MS : DEBOUNCE_MS, signal).catch(() => {});
       if (steps.length > 0) continue;
-      const patienceMs = patienceLeftMs(this.#waiting, [policy.patienceMs, policy.lostPatienceMs]) ?? Infinity;
+      const patienceMs = Math.min(
+        patienceLeftMs(this.#waiting, [policy.patienceMs, policy.lostPatienceMs]) ?? Infinity,
+        this.#announced.size > 0 ? (policy.pullPatienceMs ?? Infinity) : Infinity,
+      );
       await this.#assign.wait(clock, this.#merged ? Math.min(checkIntervalMs, patienceMs) : 1_000, signal);
     }
   }
@@ -214,8 +218,11 @@ export class Leader {
     const [active, segments, all] = await Promise.all([store.activeSegments(), store.segments(), store.workers()]);
     const workers = fleet === undefined ? all : all.filter((w) => w.fleet === fleet);
     const seen = { active, segments, workers, ...(leader !== undefined && { leader }) };
-    this.#waiting = trackWaiting(this.#waiting, seen, clock.mono());
-    return { ...seen, waiting: this.#waiting };
+    const now = clock.mono();
+    this.#waiting = trackWaiting(this.#waiting, seen, now);
+    this.#announced = trackAnnounced(this.#announced, segments, now);
+    const announced = new Map([...this.#announced].map(([id, { since }]) => [id, now - since]));
+    return { ...seen, waiting: this.#waiting, announced };
   }
 
   async #take(step: AssignmentStep, term: number): Promise<void> {

@@ -31,7 +31,7 @@ export class MongoStore implements LeaderStore, WorkerStore {
   async ensureIndexes(): Promise<void> {
     await this.#guard.call("make indexes", async () => {
       await this.#of("placements").createIndexes([{ key: { active: 1, segment: 1 } }]);
-      await this.#of("segments").createIndexes([{ key: { owner: 1 } }]);
+      await this.#of("segments").createIndexes([{ key: { owner: 1 } }, { key: { target: 1 } }]);
       await this.#of("status").createIndexes([{ key: { state: 1 } }]);
       await this.#of("runs").createIndexes([{ key: { bot: 1, ended: -1 } }, { key: { ended: 1 }, expireAfterSeconds: RUN_TTL_SECONDS }]);
     });
@@ -151,8 +151,8 @@ export class MongoStore implements LeaderStore, WorkerStore {
   }
 
   ownedSegments(sid: SessionId, held: readonly SegmentId[]): Promise<readonly SegmentRecord[]> {
-    const mine = { owner: sid };
-    return this.#all<SegmentRecord>("segments", held.length === 0 ? mine : { $or: [mine, { _id: { $in: [...held] } }] });
+    const concern = [{ owner: sid }, { target: sid }, ...(held.length === 0 ? [] : [{ _id: { $in: [...held] } }])];
+    return this.#all<SegmentRecord>("segments", { $or: concern });
   }
 
   workers(): Promise<readonly WorkerRecord[]> {

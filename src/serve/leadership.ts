@@ -13,6 +13,8 @@ import type { Connection } from "../mongo/connect.ts";
 import type { Actor } from "../process/run-group.ts";
 import type { Membership } from "./membership.ts";
 
+/** How long the target of a planned move may take to get its images, in ms: below what its draining owner waits. */
+const PULL_PATIENCE_MS = 15_000;
 /** A leader that ended waits so long before it leads again, where nobody else could, in ms. */
 const AGAIN_MS = 1_000;
 /** Of the time between two tries a call may take so much. Source: ownership.md "Timing", below 2. */
@@ -58,7 +60,7 @@ export function createLeadership(options: LeadershipOptions): Leadership {
   const self = session.sid;
   const timings = timingsOf(config);
   const sessions = new Sessions({ store, clock, timings, bus, self, incarnation });
-  const policy = { patienceMs: config.backlogPatienceSeconds * 1_000, lostPatienceMs: 0 };
+  const policy = { patienceMs: config.backlogPatienceSeconds * 1_000, lostPatienceMs: 0, pullPatienceMs: PULL_PATIENCE_MS };
   const leader = new Leader({ ...common, sid: self, sessions, fleet, policy });
   const retries = electionTimings(timings.renewMs);
   const elector = new Elector({

@@ -34,6 +34,9 @@ import { join, type Membership } from "./membership.ts";
 
 /** What a drain may take beyond the longest stop grace, in seconds. Source: design.md section 8, grace period. */
 const DRAIN_SPARE_SECONDS = 30;
+/** How long a drain waits for a move to be announced, and to be made. Together with what a stop may take beyond its grace
+ *  they lie within the spare. */
+const MOVE_PATIENCE = { announceMs: 5_000, pullMs: 20_000 };
 
 /** One process from its adapters up. The order of `run` is the order in which things may be relied on. */
 export class Runtime {
@@ -200,7 +203,7 @@ export class Runtime {
       bus: this.#workerBus,
       pod: config.podName,
       startConcurrency: config.startConcurrency,
-      ...(guard !== undefined && { isFenceSteady: () => guard.isSteady(), watchesLife: true }),
+      ...(guard !== undefined && { isFenceSteady: () => guard.isSteady(), watchesLife: true, movePatience: MOVE_PATIENCE }),
     });
   }
 

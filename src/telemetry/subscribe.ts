@@ -53,6 +53,7 @@ export function tellWorker(bus: WorkerBus, log: Log, metrics: Metrics, outages: 
     log.warn("The Docker Engine does not let go of a container's name: restart the Docker daemon", { bot });
   });
   bus.on("segment:gained", ({ segment, epoch }) => log.info("Took over segment", { segment, epoch }));
+  bus.on("segment:ready", ({ segment, epoch, images }) => log.info("Ready for segment", { segment, epoch, images }));
   bus.on("segment:released", ({ segment, epoch }) => log.info("Released segment", { segment, epoch }));
   bus.on("segment:lost", ({ segment, epoch }) => log.warn("Lost segment", { segment, epoch }));
   bus.on("session:opened", ({ sid, inc, continued }) => log.info("Opened session", { sid, inc, continued }));

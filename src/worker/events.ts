@@ -24,6 +24,8 @@ export type WorkerEvents = {
   /** For a minute the Engine has not let go of the bot's name, though nothing has it. */
   "bot:name-held": [{ bot: BotId }];
   "segment:gained": [{ segment: SegmentId; epoch: Epoch }];
+  /** The images of a segment that is about to come here are here. */
+  "segment:ready": [{ segment: SegmentId; epoch: Epoch; images: number }];
   "segment:released": [{ segment: SegmentId; epoch: Epoch }];
   "segment:lost": [{ segment: SegmentId; epoch: Epoch }];
   "session:opened": [{ sid: string; inc: number; continued: boolean }];

@@ -8,7 +8,7 @@ import type { Renewals } from "./renewer.ts";
 /** What a worker needs of MongoDB. Every method throws StoreUnreachableError when no answer came in time. */
 export interface WorkerStore extends Ledger, Renewals {
   fleet(): Promise<FleetRecord | undefined>;
-  /** Segments that `sid` owns, and those named in `held` whoever owns them. */
+  /** Segments that `sid` owns or will get by a move, and those named in `held` whoever owns them. */
   ownedSegments(sid: SessionId, held: readonly SegmentId[]): Promise<readonly SegmentRecord[]>;
   /** Active placements of these segments, in batches of at most 500. */
   activePlacements(segments: readonly SegmentId[], signal: AbortSignal): AsyncIterable<readonly PlacementRecord[]>;

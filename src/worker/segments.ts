@@ -1,3 +1,4 @@
+import type { Clock, MonoMs } from "../core/clock.ts";
 import type { BotId, Epoch, SegmentId, SessionId } from "../core/ids.ts";
 import { releaseSegment } from "../core/operations.ts";
 import type { SegmentRecord } from "../core/records.ts";
@@ -22,19 +23,26 @@ export type SegmentsOptions = {
   readonly bots: Bots;
   readonly released: ReleasedRecord;
   readonly sid: SessionId;
+  readonly clock: Clock;
   readonly bus: WorkerBus;
+  /** Gets what a segment needs that will come to us by a move. */
+  readonly preload: (record: SegmentRecord) => void;
   /** Called with bots before they are first looked at, to take over what was reported of them. */
   readonly onLoaded: (bots: readonly BotId[]) => Promise<void>;
   /** Called with all bots of newly owned segments before they are first looked at. */
   readonly onGained: (bots: readonly BotId[]) => Promise<void>;
 };
 
+/** A draining worker waits so long for word that a segment will be moved, and so long for the move, before it lets go by
+ *  itself. Both in ms; the second lies below what a drain may take beyond the longest stop. */
+export type MovePatience = { readonly announceMs: number; readonly pullMs: number };
+
 /** The segments this worker owns, as `core/tenure` tells, and what follows from each change. */
 export class OwnedSegments {
   readonly #options: SegmentsOptions;
   #tenures: Tenures = new Map();
   readonly #unloaded = new Set<SegmentId>();
-  #draining = false;
+  #draining: { readonly since: MonoMs; readonly patience: MovePatience | undefined } | undefined;
   #complete = false;
 
   constructor(options: SegmentsOptions) {
@@ -52,19 +60,39 @@ export class OwnedSegments {
 
   /** The start gate's part: ours under that epoch, read, not leaving, and not an epoch that was released here before. */
   mayStart(segment: SegmentId, epoch: Epoch): boolean {
-    return !this.#draining && !this.#unloaded.has(segment) && mayStartIn(this.#tenures, this.#releasedEpoch, segment, epoch);
+    return this.#draining === undefined && !this.#unloaded.has(segment) && mayStartIn(this.#tenures, this.#releasedEpoch, segment, epoch);
   }
 
-  /** From now on everything is given up; the next round begins with it. */
-  drain(): void {
-    this.#draining = true;
-    this.#leave([...this.#tenures.keys()]);
+  /** From now on everything is given up; the next round begins with it. With `patience`, bots run on until another worker
+   *  is ready for them, where one is announced in time. */
+  drain(patience?: MovePatience): void {
+    this.#draining ??= { since: this.#options.clock.mono(), patience };
+    this.#leaveOverdue();
   }
+
+  /** Whatever the store says or does not say, nothing is kept beyond its time. */
+  #leaveOverdue(): void {
+    if (this.#draining === undefined) return;
+    const { since, patience } = this.#draining;
+    if (patience !== undefined && this.#options.clock.mono() - since < patience.pullMs) return;
+    this.#leave([...this.#tenures].flatMap(([segment, { state }]) => (state === "held" ? [segment] : [])));
+  }
+
+  /** Whether a draining worker keeps this segment for a moment more. */
+  readonly #awaitsMove = ({ target }: SegmentRecord): boolean => {
+    if (this.#draining?.patience === undefined) return false;
+    const { since, patience } = this.#draining;
+    const waitedMs = this.#options.clock.mono() - since;
+    return waitedMs < (target === null || target === this.#options.sid ? patience.announceMs : patience.pullMs);
+  };
 
   /** One look at the store and one step towards it. @throws {StoreUnreachableError}, {EngineUnreachableError} */
   async round(signal: AbortSignal): Promise<void> {
-    const { store, sid } = this.#options;
-    this.#meet(await store.ownedSegments(sid, [...this.#tenures.keys()]));
+    const { store, sid, preload } = this.#options;
+    this.#leaveOverdue();
+    const records = await store.ownedSegments(sid, [...this.#tenures.keys()]);
+    this.#meet(records);
+    if (this.#draining === undefined) for (const record of records) if (record.target === sid && record.owner !== sid) preload(record);
     this.#complete = true;
     await this.#takeOver(signal);
     await this.#releaseLeaving();
@@ -84,7 +112,8 @@ export class OwnedSegments {
     const { tenures, gained, leaving, lost } = meetSegments(before, records, {
       sid: this.#options.sid,
       released: this.#releasedEpoch,
-      isDraining: this.#draining,
+      isDraining: this.#draining !== undefined,
+      awaitsMove: this.#awaitsMove,
     });
     for (const segment of lost) this.#lose(segment, before.get(segment)?.epoch);
     this.#tenures = tenures;
@@ -99,7 +128,7 @@ export class OwnedSegments {
 
   #leave(segments: readonly SegmentId[]): void {
     const { bots, desired } = this.#options;
-    for (const segment of segments) bots.request(desired.leave(segment, this.#draining ? "draining" : "released"));
+    for (const segment of segments) bots.request(desired.leave(segment, this.#draining === undefined ? "released" : "draining"));
   }
 
   #lose(segment: SegmentId, epoch = 0 as Epoch): void {

@@ -12,8 +12,9 @@ import { Bots, STRANGER } from "./bots.ts";
 import { DesiredBots, type Want } from "./desired.ts";
 import type { WorkerBus } from "./events.ts";
 import type { Engine, WorkerStore } from "./ports.ts";
+import { Preloads } from "./preloads.ts";
 import { Reports } from "./reports.ts";
-import { OwnedSegments, type ReleasedRecord } from "./segments.ts";
+import { type MovePatience, OwnedSegments, type ReleasedRecord } from "./segments.ts";
 import type { Lifeline } from "./lifeline.ts";
 import { Slots } from "./slots.ts";
 
@@ -44,6 +45,8 @@ export type WorkerOptions = {
   readonly isFenceSteady?: () => boolean;
   /** Whether this is one of several: then the database may be dropped under a fleet that still runs. */
   readonly watchesLife?: boolean;
+  /** How long a drain waits for others to be ready; absent where there are none. */
+  readonly movePatience?: MovePatience;
 };
 
 /** A worker's loops over the bots of its segments. */
@@ -53,6 +56,7 @@ export class Worker {
   readonly #desired: DesiredBots;
   readonly #reports: Reports;
   readonly #segments: OwnedSegments;
+  readonly #preloads: Preloads;
   readonly #look = new Bell();
   readonly #list = new Bell();
   readonly #hinted = new Set<BotId>();
@@ -84,6 +88,7 @@ export class Worker {
       maySweep: () => !this.#storeIsAway,
       mayStart: (want) => this.#mayStart(want.bot) && this.#segments.mayStart(want.segment, want.epoch),
     });
+    this.#preloads = new Preloads({ store, engine, read, sid, bus });
     this.#segments = new OwnedSegments({
       store,
       engine,
@@ -91,7 +96,9 @@ export class Worker {
       bots: this.#bots,
       released,
       sid,
+      clock,
       bus,
+      preload: (record) => this.#preloads.request(record),
       onLoaded: (bots) => this.#remember(bots),
       onGained: (bots) => this.#takeOver(bots),
     });
@@ -125,6 +132,7 @@ export class Worker {
       (s) => this.#reports.run(s),
       (s) => lifeline.run(s, () => this.tickAgeMs < MAX_TICK_AGE_MS),
       (s) => this.#followRight(s),
+      (s) => this.#preloads.run(s),
       (s) => this.#lookLoop(s),
       (s) => this.#listLoop(s),
       (s) => engine.watch((bot) => (bot === undefined ? this.#list.ring() : this.#bots.request([bot])), s),
@@ -155,7 +163,7 @@ export class Worker {
   async #beginDraining(): Promise<void> {
     const { lifeline, bus } = this.#options;
     this.#draining = true;
-    this.#segments.drain();
+    this.#segments.drain(this.#options.movePatience);
     this.#look.ring();
     await lifeline.stepDown("draining").catch((error: unknown) => bus.emit("round:failed", { loop: "drain", error }));
   }

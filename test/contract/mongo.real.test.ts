@@ -72,7 +72,7 @@ describe("MongoDB adapter: what only the real server shows", () => {
       (await db.collection(`runtime.${name}`).indexes()).map(({ key }) => Object.keys(key).join());
     expect(await keysOf("placements")).to.have.members(["_id", "active,segment"]);
     expect(await keysOf("runs")).to.have.members(["_id", "bot,ended", "ended"]);
-    expect(await keysOf("segments")).to.have.members(["_id", "owner"]);
+    expect(await keysOf("segments")).to.have.members(["_id", "owner", "target"]);
   });
 
   it("publishes one document that tells the newest view", async () => {

@@ -1,5 +1,7 @@
 import type { StatusRecord } from "../../src/core/records.ts";
 import {
+  announceMove,
+  readyForMove,
   activate,
   adoptFleet,
   assignSegment,
@@ -123,6 +125,24 @@ export const operationCases: readonly OperationCase[] = [
     gives: { state: "free", owner: null, target: null },
   },
   { why: "O3' knows the epoch", operation: freeSegment(seven, epoch(100)), given: owned({ epoch: epoch(102) }) },
+
+  {
+    why: "an announced move names its target, and nothing else changes",
+    operation: announceMove(seven, epoch(100), b, 2),
+    given: owned({ ready: epoch(99) }),
+    gives: { target: "b", ready: null },
+  },
+  { why: "a move is announced of the tenure that was seen", operation: announceMove(seven, epoch(99), b, 2), given: owned() },
+  { why: "what is free needs no announcement", operation: announceMove(seven, epoch(100), b, 2), given: free() },
+  { why: "an old leader announces nothing", operation: announceMove(seven, epoch(100), b, 1), given: owned() },
+  {
+    why: "a target is ready for the tenure it was told of",
+    operation: readyForMove(seven, epoch(100), b),
+    given: owned({ target: b }),
+    gives: { ready: 100 },
+  },
+  { why: "nobody else is ready for a target", operation: readyForMove(seven, epoch(100), a), given: owned({ target: b }) },
+  { why: "a target is not ready for a later tenure", operation: readyForMove(seven, epoch(99), b), given: owned({ target: b }) },
 
   {
     why: "O4 revokes",

@@ -178,7 +178,9 @@ export class ModelStore implements LeaderStore, WorkerStore, ChangeFeed {
   }
 
   ownedSegments(sid: SessionId, held: readonly SegmentId[]): Promise<readonly SegmentRecord[]> {
-    return this.#answer("ownedSegments", () => this.#all<SegmentRecord>("segments").filter((s) => s.owner === sid || held.includes(s._id)));
+    return this.#answer("ownedSegments", () =>
+      this.#all<SegmentRecord>("segments").filter((s) => s.owner === sid || s.target === sid || held.includes(s._id)),
+    );
   }
 
   workers(): Promise<readonly WorkerRecord[]> {

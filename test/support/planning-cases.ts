@@ -14,6 +14,8 @@ export const bots = (...of: [number, number][]): Map<SegmentId, number> => new M
 
 /** In a cluster: half a minute for a worker of one's own, none for bots that ran before. */
 export const PATIENT: AssignmentPolicy = { patienceMs: 30_000, lostPatienceMs: 0 };
+/** With moves that are announced before they are made. */
+export const ANNOUNCING: AssignmentPolicy = { ...PATIENT, pullPatienceMs: 15_000 };
 export const waited = (ms: number, ...ids: number[]): Waiting =>
   new Map(ids.map((id) => [segment(id), { owner: null, since: at(0), waitedMs: ms, lastOwner: null }]));
 
@@ -21,7 +23,8 @@ export const waited = (ms: number, ...ids: number[]): Waiting =>
 function told(steps: readonly AssignmentStep[]): string[] {
   return steps.map((step) => {
     if (step.kind === "assign") return `assign ${step.segment} to ${step.to}`;
-    if (step.kind === "revoke") return `revoke ${step.segment} from ${step.owner} to ${step.target}: ${step.why}`;
+    if (step.kind === "revoke" || step.kind === "announce")
+      return `${step.kind} ${step.segment} from ${step.owner} to ${step.target}: ${step.why}`;
     return `${step.kind} ${step.segment}`;
   });
 }

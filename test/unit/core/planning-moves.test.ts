@@ -1,5 +1,5 @@
-import { aSegment, aWorker, sid } from "../../support/builders.ts";
-import { bots, generations, itPlans, mine, of, PATIENT, up } from "../../support/planning-cases.ts";
+import { aSegment, aWorker, epoch, segment, sid } from "../../support/builders.ts";
+import { ANNOUNCING, bots, generations, itPlans, mine, of, PATIENT, up } from "../../support/planning-cases.ts";
 
 describe("core/assignment planAssignment(): what moves", () => {
   itPlans([
@@ -188,6 +188,79 @@ describe("core/assignment planAssignment(): what moves", () => {
       why: "does not give it to a target that has become the leader",
       observed: { active: [1], segments: [aSegment(1, { target: sid("a") })], workers: up("a", "b"), leader: sid("a") },
       gives: ["assign 1 to b"],
+    },
+  ]);
+});
+
+describe("core/assignment planAssignment(): moves that are announced", () => {
+  const draining = [aWorker("a", { state: "draining" }), ...up("b")];
+  const announced = (over: Partial<ReturnType<typeof mine>> = {}) => [mine(1, { target: sid("b"), ...over })];
+  itPlans([
+    {
+      why: "tells the target first, and stops nothing",
+      observed: { active: [1], segments: [mine(1)], workers: draining },
+      policy: ANNOUNCING,
+      gives: ["announce 1 from a to b: draining"],
+    },
+    {
+      why: "waits while the target gets its images",
+      observed: { active: [1], segments: announced(), workers: draining, announced: new Map([[segment(1), 14_999]]) },
+      policy: ANNOUNCING,
+      gives: [],
+    },
+    {
+      why: "moves as soon as the target is ready",
+      observed: { active: [1], segments: announced({ ready: mine(1).epoch }), workers: draining },
+      policy: ANNOUNCING,
+      gives: ["revoke 1 from a to b: draining"],
+    },
+    {
+      why: "does not take the readiness of another tenure for this one's",
+      observed: { active: [1], segments: announced({ ready: epoch(mine(1).epoch - 1) }), workers: draining },
+      policy: ANNOUNCING,
+      gives: [],
+    },
+    {
+      why: "moves without a word from the target when its time is over",
+      observed: { active: [1], segments: announced(), workers: draining, announced: new Map([[segment(1), 15_000]]) },
+      policy: ANNOUNCING,
+      gives: ["revoke 1 from a to b: draining"],
+    },
+    {
+      why: "tells another one when the target is gone",
+      observed: { active: [1], segments: announced({ target: sid("c") }), workers: draining },
+      policy: ANNOUNCING,
+      gives: ["announce 1 from a to b: draining"],
+    },
+    {
+      why: "keeps to its target though another idle worker comes",
+      observed: { active: [1], segments: announced(), workers: [...draining, ...up("c")] },
+      policy: ANNOUNCING,
+      gives: [],
+    },
+    {
+      why: "spreads in two steps as well",
+      observed: { active: [1, 2], segments: of("a", 1, 2), workers: up("a", "b") },
+      policy: ANNOUNCING,
+      gives: ["announce 1 from a to b: spread"],
+    },
+    {
+      why: "starts no other move while one is announced",
+      observed: { active: [1, 2, 3, 4], segments: [...announced(), ...of("a", 2, 3, 4)], workers: up("a", "b") },
+      policy: ANNOUNCING,
+      gives: [],
+    },
+    {
+      why: "ends an announced spread",
+      observed: { active: [1, 2], segments: [...announced({ ready: mine(1).epoch }), ...of("a", 2)], workers: up("a", "b") },
+      policy: ANNOUNCING,
+      gives: ["revoke 1 from a to b: spread"],
+    },
+    {
+      why: "leaves a segment where it is when its announced target has gone, until it pays again",
+      observed: { active: [1], segments: announced(), workers: up("a") },
+      policy: ANNOUNCING,
+      gives: [],
     },
   ]);
 });
