@@ -20,6 +20,8 @@ export type Observed = {
   /** Bots in each segment. Absent: no worker is ever full. */
   readonly bots?: ReadonlyMap<SegmentId, number>;
   readonly waiting?: Waiting;
+  /** Workers that are silent, though not yet for long enough to be ended. */
+  readonly suspects?: ReadonlySet<SessionId>;
   /** How long this leader has seen each announced move stand, in ms. */
   readonly announced?: ReadonlyMap<SegmentId, number>;
 };
@@ -35,6 +37,9 @@ export type AssignmentPolicy = {
    *  @default 0: moves are not announced */
   readonly pullPatienceMs?: number;
 };
+
+/** A spread waits so many times as long for its target as a drain does. */
+const SPREAD_PATIENCE = 4;
 
 /** For COORDINATION=single and MAX_REPLICAS=1: there is nobody to wait for. */
 export const ALONE: AssignmentPolicy = { patienceMs: 0, lostPatienceMs: 0 };
@@ -101,8 +106,10 @@ export function planAssignment(observed: Observed, policy: AssignmentPolicy = AL
   const move = (record: Owned, target: SessionId, why: Exclude<RevokeReason, "inactive">): void => {
     const { _id: segment, owner, epoch } = record;
     const isAnnounced = record.target === target;
-    const isDue =
-      pullPatienceMs <= 0 || (isAnnounced && (record.ready === epoch || (observed.announced?.get(segment) ?? 0) >= pullPatienceMs));
+    // A draining owner cannot wait; what moves for an even load can.
+    const patienceMs = why === "draining" ? pullPatienceMs : SPREAD_PATIENCE * pullPatienceMs;
+    const isOverdue = (observed.announced?.get(segment) ?? 0) >= patienceMs;
+    const isDue = pullPatienceMs <= 0 || (isAnnounced && (record.ready === epoch || isOverdue));
     if (isDue) plan.push({ kind: "revoke", segment, owner, epoch, why, target });
     else if (!isAnnounced) plan.push({ kind: "announce", segment, owner, epoch, why, target });
   };

@@ -59,6 +59,12 @@ export function planEndings(watches: Watches, now: MonoMs, timings: Timings): En
   return endings;
 }
 
+/** Sessions that have missed so many renewals that they may be gone: they keep what they have until they are ended, and are
+ *  given nothing, for whatever they are given may stand still until then. */
+export function suspects(watches: Watches, now: MonoMs, { softMs }: Pick<Timings, "softMs">): ReadonlySet<SessionId> {
+  return new Set([...watches.values()].flatMap(({ record, since }) => (now - since >= softMs ? [record._id] : [])));
+}
+
 /** When the next of these silences becomes long enough, if no sign of life comes; those that are are left out. */
 export function nextEndingAt(watches: Watches, timings: Timings, now: MonoMs): MonoMs | undefined {
   let next: MonoMs | undefined;

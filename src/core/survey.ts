@@ -28,16 +28,17 @@ export type Survey = {
   readonly announced: readonly Owned[];
   /** Active, and owned by a worker that is up. */
   readonly kept: readonly Owned[];
-  /** Workers that are up, with the segments that stay with them or are on their way. */
+  /** Workers that are up and not silent, with the segments that stay with them or are on their way. */
   readonly up: ReadonlyMap<SessionId, Taker>;
 };
 
 /** One pass over what is: a worker's load counts active segments only, so that all loads together never exceed their number. */
-export function survey({ active, segments, workers, generations, bots, waiting }: Observed): Survey {
+export function survey({ active, segments, workers, generations, bots, waiting, suspects }: Observed): Survey {
   const states = new Map(workers.map((w) => [w._id, w.state]));
   const up = new Map<SessionId, Taker>();
   for (const { _id: sid, state, capacity } of workers)
-    if (state === "up") up.set(sid, { sid, generation: generations?.get(sid) ?? 0, capacity, load: 0, bots: 0 });
+    if (state === "up" && suspects?.has(sid) !== true)
+      up.set(sid, { sid, generation: generations?.get(sid) ?? 0, capacity, load: 0, bots: 0 });
   const book = (segment: SegmentId, sid: SessionId | null): void => {
     const taker = sid === null ? undefined : up.get(sid);
     if (taker === undefined) return;

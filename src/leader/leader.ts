@@ -214,7 +214,7 @@ export class Leader {
   }
 
   async #observe(): Promise<Observed> {
-    const { store, clock, sid: leader, fleet } = this.#options;
+    const { store, clock, sid: leader, fleet, sessions } = this.#options;
     const [active, segments, all] = await Promise.all([store.activeSegments(), store.segments(), store.workers()]);
     const workers = fleet === undefined ? all : all.filter((w) => w.fleet === fleet);
     const seen = { active, segments, workers, ...(leader !== undefined && { leader }) };
@@ -222,7 +222,8 @@ export class Leader {
     this.#waiting = trackWaiting(this.#waiting, seen, now);
     this.#announced = trackAnnounced(this.#announced, segments, now);
     const announced = new Map([...this.#announced].map(([id, { since }]) => [id, now - since]));
-    return { ...seen, waiting: this.#waiting, announced };
+    const suspects = sessions?.suspects();
+    return { ...seen, waiting: this.#waiting, announced, ...(suspects !== undefined && { suspects }) };
   }
 
   async #take(step: AssignmentStep, term: number): Promise<void> {

@@ -2,7 +2,7 @@ import { after, type Clock, type MonoMs } from "../core/clock.ts";
 import type { Fitness } from "../core/election.ts";
 import { StoreUnreachableError } from "../core/errors.ts";
 import type { SessionId } from "../core/ids.ts";
-import { type Leases, nextEndingAt, observeSessions, planEndings, type Watches } from "../core/observation.ts";
+import { type Leases, nextEndingAt, observeSessions, planEndings, suspects, type Watches } from "../core/observation.ts";
 import { settleFleet } from "../core/operations.ts";
 import type { Figures } from "../core/figures.ts";
 import type { FleetView, WorkerRecord } from "../core/records.ts";
@@ -63,7 +63,10 @@ export class Sessions {
   /** How fit this process is to lead. `holder`: who led last, and may be dead though its session still seems to live. */
   fitness(holder: SessionId | null, own: { readonly isDraining: boolean; readonly isIdle: boolean }): Fitness {
     const idle = new Set(this.#view?.view.idle);
-    const others = [...this.#watches.values()].map(({ record }) => record).filter((w) => this.#mayLead(w) && w._id !== holder);
+    const silent = this.suspects();
+    const others = [...this.#watches.values()]
+      .map(({ record }) => record)
+      .filter((w) => this.#mayLead(w) && w._id !== holder && !silent.has(w._id));
     return {
       isBarred: own.isDraining || !this.#isOurLife(),
       isBusy: !own.isIdle && others.some((w) => idle.has(w._id)),
@@ -73,7 +76,14 @@ export class Sessions {
 
   /** Workers that have been alive for L under our eyes: any of them could lead without having to watch first. */
   seasoned(): ReadonlySet<SessionId> {
-    return new Set(this.#hasWatchedFor(this.#options.timings.endMs) ? [...this.#watches.keys()] : []);
+    const silent = this.suspects();
+    const all = this.#hasWatchedFor(this.#options.timings.endMs) ? [...this.#watches.keys()] : [];
+    return new Set(all.filter((sid) => !silent.has(sid)));
+  }
+
+  /** Workers that are silent, though not yet for long enough to be ended. */
+  suspects(): ReadonlySet<SessionId> {
+    return suspects(this.#watches, this.#options.clock.mono(), this.#options.timings);
   }
 
   /** Looks until the signal aborts, each second, and exactly when a silence becomes long enough. `isNews`: workers have come,
@@ -121,7 +131,8 @@ export class Sessions {
       this.#watches = observeSessions(this.#watches, workers, LEASES, now);
       this.#settling = fleet === undefined ? undefined : observeLife(this.#settling, fleet, LEASES, now);
       this.#since ??= now;
-      this.#states = workers.map(({ _id, state, inc }) => `${_id} ${state} ${inc}`).join();
+      const silent = this.suspects();
+      this.#states = workers.map(({ _id, state, inc }) => `${_id} ${state} ${inc} ${silent.has(_id)}`).join();
       if (view !== undefined && this.#view?.view.seq !== view.seq) this.#view = { view, since: now };
       this.#failures = 0;
     } catch (error) {

@@ -257,6 +257,40 @@ describe("core/assignment planAssignment(): moves that are announced", () => {
       gives: ["revoke 1 from a to b: spread"],
     },
     {
+      why: "waits longer where nobody leaves",
+      observed: {
+        active: [1, 2],
+        segments: [...announced(), ...of("a", 2)],
+        workers: up("a", "b"),
+        announced: new Map([[segment(1), 59_999]]),
+      },
+      policy: ANNOUNCING,
+      gives: [],
+    },
+    {
+      why: "moves nothing to a worker that has fallen silent",
+      observed: {
+        active: [1, 2],
+        segments: [...announced({ ready: mine(1).epoch }), ...of("a", 2)],
+        workers: up("a", "b"),
+        suspects: new Set([sid("b")]),
+      },
+      policy: ANNOUNCING,
+      gives: [],
+    },
+    {
+      why: "gives a free segment to a worker that is heard of",
+      observed: { active: [1], segments: [aSegment(1)], workers: up("a", "b"), suspects: new Set([sid("a")]) },
+      policy: ANNOUNCING,
+      gives: ["assign 1 to b"],
+    },
+    {
+      why: "takes nothing from a worker that has fallen silent",
+      observed: { active: [1, 2, 3], segments: of("a", 1, 2, 3), workers: up("a", "b"), suspects: new Set([sid("a")]) },
+      policy: ANNOUNCING,
+      gives: [],
+    },
+    {
       why: "leaves a segment where it is when its announced target has gone, until it pays again",
       observed: { active: [1], segments: announced(), workers: up("a") },
       policy: ANNOUNCING,
