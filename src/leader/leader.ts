@@ -12,6 +12,7 @@ import { retryPassing, tolerate } from "../process/retry.ts";
 import { runGroup } from "../process/run-group.ts";
 import { sideBySide } from "../process/side-by-side.ts";
 import type { Admission } from "./admission.ts";
+import { Books } from "./books.ts";
 import type { LeaderBus } from "./events.ts";
 import type { LeaderStore } from "./ports.ts";
 import type { Sessions } from "./sessions.ts";
@@ -47,6 +48,7 @@ export type LeaderOptions = {
 /** The leader's loops while it leads: admit bots, assign segments, tell the figures. */
 export class Leader {
   readonly #options: LeaderOptions;
+  readonly #books: Books;
   readonly #admit = new Bell();
   readonly #assign = new Bell();
   readonly #hinted = new Set<BotId>();
@@ -63,6 +65,7 @@ export class Leader {
 
   constructor(options: LeaderOptions) {
     this.#options = options;
+    this.#books = new Books(options.store);
   }
 
   /** The last figures and their age in ms; none before the first full observation. */
@@ -85,6 +88,7 @@ export class Leader {
     this.#mergeDue = true;
     this.#merged = false;
     this.#published = undefined;
+    this.#books.forget();
     const term = await this.#takeTerm(signal);
     this.#waiting = new Map();
     bus.emit("leader:elected", { term });
@@ -95,8 +99,8 @@ export class Leader {
           (s) => this.#assignLoop(term, s),
           (s) => this.#endLoop(s),
           (s) => feed.watch("bots", (hint) => this.#onHint(hint), s),
-          (s) => feed.watch("placements", () => this.#assign.ring(), s),
-          (s) => feed.watch("segments", () => this.#assign.ring(), s),
+          (s) => feed.watch("placements", (hint) => (this.#books.onPlacements(hint), this.#assign.ring()), s),
+          (s) => feed.watch("segments", (hint) => (this.#books.onSegments(hint), this.#assign.ring()), s),
         ],
         signal,
       );
@@ -215,7 +219,7 @@ export class Leader {
 
   async #observe(): Promise<Observed> {
     const { store, clock, sid: leader, fleet, sessions } = this.#options;
-    const [active, segments, all] = await Promise.all([store.activeSegments(), store.segments(), store.workers()]);
+    const [{ active, segments }, all] = await Promise.all([this.#books.read(), store.workers()]);
     const workers = fleet === undefined ? all : all.filter((w) => w.fleet === fleet);
     const seen = { active, segments, workers, ...(leader !== undefined && { leader }) };
     const now = clock.mono();
@@ -228,6 +232,7 @@ export class Leader {
 
   async #take(step: AssignmentStep, term: number): Promise<void> {
     const { store, clock, bus } = this.#options;
+    this.#books.touch(step.segment);
     if (step.kind === "create") {
       // Epochs begin at the Unix time: a segment whose record was lost never goes below an epoch already seen.
       const epoch = Math.floor(clock.wall().getTime() / 1_000);

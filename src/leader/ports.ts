@@ -18,9 +18,10 @@ export interface LeaderStore extends Ledger {
   /** At most two documents for one id: a string and the ObjectId that it spells. */
   findBots(ids: readonly BotId[]): Promise<readonly FoundDocument[]>;
   findPlacements(ids: readonly BotId[]): Promise<readonly PlacementRecord[]>;
-  /** Segments with at least one active placement. */
-  activeSegments(): Promise<readonly SegmentId[]>;
-  segments(): Promise<readonly SegmentRecord[]>;
+  /** Segments with at least one active placement: all such, or those among `some`. */
+  activeSegments(some?: readonly SegmentId[]): Promise<readonly SegmentId[]>;
+  /** All segments, or those named. */
+  segments(some?: readonly SegmentId[]): Promise<readonly SegmentRecord[]>;
   workers(): Promise<readonly WorkerRecord[]>;
   /** Whose database it is. */
   fleet(): Promise<FleetRecord | undefined>;

@@ -139,15 +139,13 @@ export class MongoStore implements LeaderStore, WorkerStore {
     return this.#all<StatusRecord>("status", { _id: { $in: [...ids] } });
   }
 
-  activeSegments(): Promise<readonly SegmentId[]> {
-    return this.#guard.call(
-      "read active segments",
-      () => this.#of("placements").distinct("segment", { active: true }) as Promise<SegmentId[]>,
-    );
+  activeSegments(some?: readonly SegmentId[]): Promise<readonly SegmentId[]> {
+    const filter = { active: true, ...(some !== undefined && { segment: { $in: [...some] } }) };
+    return this.#guard.call("read active segments", () => this.#of("placements").distinct("segment", filter) as Promise<SegmentId[]>);
   }
 
-  segments(): Promise<readonly SegmentRecord[]> {
-    return this.#all<SegmentRecord>("segments", {});
+  segments(some?: readonly SegmentId[]): Promise<readonly SegmentRecord[]> {
+    return this.#all<SegmentRecord>("segments", some === undefined ? {} : { _id: { $in: [...some] } });
   }
 
   ownedSegments(sid: SessionId, held: readonly SegmentId[]): Promise<readonly SegmentRecord[]> {

@@ -169,12 +169,13 @@ export class ModelStore implements LeaderStore, WorkerStore, ChangeFeed {
     return this.#answer("findStatuses", () => this.#all<StatusRecord>("status").filter((s) => ids.includes(s._id as BotId)));
   }
 
-  activeSegments(): Promise<readonly SegmentId[]> {
-    return this.#answer("activeSegments", () => [...new Set(this.#placements().flatMap((p) => (p.active ? [p.segment] : [])))]);
+  activeSegments(some?: readonly SegmentId[]): Promise<readonly SegmentId[]> {
+    const counts = (p: PlacementRecord): boolean => p.active && some?.includes(p.segment) !== false;
+    return this.#answer("activeSegments", () => [...new Set(this.#placements().flatMap((p) => (counts(p) ? [p.segment] : [])))]);
   }
 
-  segments(): Promise<readonly SegmentRecord[]> {
-    return this.#answer("segments", () => this.#all<SegmentRecord>("segments"));
+  segments(some?: readonly SegmentId[]): Promise<readonly SegmentRecord[]> {
+    return this.#answer("segments", () => this.#all<SegmentRecord>("segments").filter((s) => some?.includes(s._id) !== false));
   }
 
   ownedSegments(sid: SessionId, held: readonly SegmentId[]): Promise<readonly SegmentRecord[]> {
