@@ -45,6 +45,21 @@ export class StoreUnreachableError extends BotRunnerError {
   readonly code = "STORE_UNREACHABLE";
 }
 
+/** The Kubernetes API did not answer or could not serve. Whether a write landed is unknown. */
+export class ClusterUnreachableError extends BotRunnerError {
+  readonly code = "CLUSTER_UNREACHABLE";
+}
+
+/** The Kubernetes API answered no: a right is missing, or an admission rule refused. The text names verb and resource. */
+export class ClusterRefusedError extends BotRunnerError {
+  readonly code = "CLUSTER_REFUSED";
+  readonly status: number;
+  constructor(message: string, status: number, options?: ErrorOptions) {
+    super(message, options);
+    this.status = status;
+  }
+}
+
 /** Somebody ended this session or took its place: it owns nothing any more. */
 export class SessionLostError extends BotRunnerError {
   readonly code = "SESSION_LOST";
