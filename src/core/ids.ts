@@ -14,6 +14,11 @@ export type SpecHash = Branded<string, "SpecHash">;
 /** The Engine's own id of one container. */
 export type ContainerId = Branded<string, "ContainerId">;
 
+/** What a worker is called for all its lives: its pod's UID. The second session of one is `uid/2`. */
+export function podOf(sid: SessionId): string {
+  return sid.split("/", 1)[0] ?? sid;
+}
+
 /** The text that a usable `_id` stands for; empty for any other. */
 export function keyOf(raw: RawId): string {
   return raw.kind === "string" ? raw.value : raw.kind === "objectId" ? raw.hex : "";

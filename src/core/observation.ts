@@ -47,12 +47,15 @@ export function afterRevoking(watches: Watches, sid: SessionId, version: LeaseVe
 /** Ends one session: the Lease first, then the record. Only when both writes were won may its segments be freed. */
 export type Ending = { readonly sid: SessionId; readonly lease: LeaseWrite | undefined; readonly record: Operation };
 
-/** Sessions that have been silent in both stores for long enough. INVARIANT: each write names the counter that was
+const NOBODY: ReadonlySet<SessionId> = new Set();
+
+/** Sessions that have been silent in both stores for long enough, or of whom it is proven that nothing of them runs. INVARIANT: each write names the counter that was
  *  observed, so a session that has shown a sign of life since then is not ended, however late the write lands. */
-export function planEndings(watches: Watches, now: MonoMs, timings: Timings): Ending[] {
+export function planEndings(watches: Watches, now: MonoMs, timings: Timings, provenDead: ReadonlySet<SessionId> = NOBODY): Ending[] {
   const endings: Ending[] = [];
   for (const { record, lease, since } of watches.values()) {
-    if (now - since < silenceMs(record, timings) || lease === "unread") continue;
+    if (lease === "unread") continue;
+    if (now - since < silenceMs(record, timings) && !provenDead.has(record._id)) continue;
     const write = lease === "none" ? undefined : revokeLease(record._id, lease === "absent" ? undefined : lease);
     endings.push({ sid: record._id, lease: write, record: endSession(record._id, record.hbSeq) });
   }

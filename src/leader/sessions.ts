@@ -1,18 +1,26 @@
 import { after, type Clock, type MonoMs } from "../core/clock.ts";
 import type { Fitness } from "../core/election.ts";
 import { StoreUnreachableError } from "../core/errors.ts";
-import type { SessionId } from "../core/ids.ts";
-import { type Leases, nextEndingAt, observeSessions, planEndings, suspects, type Watches } from "../core/observation.ts";
+import { podOf, type SessionId } from "../core/ids.ts";
+import {
+  afterRevoking,
+  type Ending,
+  type Leases,
+  nextEndingAt,
+  observeSessions,
+  planEndings,
+  suspects,
+  type Watches,
+} from "../core/observation.ts";
 import { settleFleet } from "../core/operations.ts";
 import type { Figures } from "../core/figures.ts";
 import type { FleetView, WorkerRecord } from "../core/records.ts";
-import { isSettled, observeLife, type Settling } from "../core/settling.ts";
+import { isSettled, observeLife, planBarring, type Settling } from "../core/settling.ts";
 import type { Timings } from "../core/timings.ts";
+import type { Cluster } from "./cluster.ts";
 import type { LeaderBus } from "./events.ts";
 import type { LeaderStore } from "./ports.ts";
 
-/** There is one store: nobody lives by a Lease. */
-const LEASES: Leases = "none";
 /** So many looks in a row that came to nothing, and a leader gives up: another one may reach what it does not. */
 const MAX_FAILURES = 3;
 
@@ -24,6 +32,8 @@ export type SessionsOptions = {
   readonly self: SessionId;
   /** The life of the database in which our session was opened. In another one we judge nobody. */
   readonly incarnation: string;
+  /** The second store. Absent: nobody lives by a Lease. */
+  readonly cluster?: Pick<Cluster, "leases" | "writeLease" | "pods">;
 };
 
 /** Watches the sessions of all workers, in every process and all the time, so that whoever comes to lead has watched them
@@ -49,7 +59,7 @@ export class Sessions {
   /** Whether segments may be given away: nobody of an earlier life of this database can still be running bots. */
   isSettled(): boolean {
     const { clock, timings } = this.#options;
-    return this.#isOurLife() && isSettled(this.#settling, LEASES, clock.mono(), timings.endMs);
+    return this.#isOurLife() && isSettled(this.#settling, this.#leases(), clock.mono(), timings.endMs);
   }
 
   /** The figures that some leader told last, and how old they are, in ms. */
@@ -100,20 +110,17 @@ export class Sessions {
     }
   }
 
-  /** O3 for everybody who has been silent for long enough, and the end of waiting for an earlier life. Returns whether
-   *  there is more to plan now. @throws {StoreUnreachableError} */
+  /** O3 for everybody who has been silent for long enough or is proven dead, marks on Leases of another life, and the end
+   *  of waiting for one. Returns whether there is more to plan now.
+   *  @throws {StoreUnreachableError} @throws {ClusterUnreachableError} */
   async endSilent(): Promise<boolean> {
-    const { store, clock, timings, bus, incarnation } = this.#options;
-    if (!this.#isOurLife()) return false;
-    const now = clock.mono();
+    if (!this.#isOurLife() || this.#settling === undefined) return false;
+    const { store, clock, timings, incarnation } = this.#options;
+    for (const write of planBarring(this.#settling, this.#leases())) await this.#options.cluster?.writeLease(write);
     let isNews = false;
-    for (const { sid, record } of planEndings(this.#watches, now, timings)) {
-      const watch = this.#watches.get(sid);
-      if ((await store.apply(record)) === "missed" || watch === undefined) continue;
-      isNews = true;
-      bus.emit("session:ended", { sid, pod: watch.record.pod, silentMs: now - watch.since });
-    }
-    if (this.#settling?.unsettledAt !== undefined && this.isSettled()) {
+    for (const ending of planEndings(this.#watches, clock.mono(), timings, this.#provenDead()))
+      isNews = (await this.#end(ending)) || isNews;
+    if (this.#settling.unsettledAt !== undefined && this.isSettled()) {
       await store.apply(settleFleet(incarnation));
       this.#settling = { incarnation, unsettledAt: undefined };
       isNews = true;
@@ -121,15 +128,41 @@ export class Sessions {
     return isNews;
   }
 
+  /** The Lease first: the other order left sessions that nobody could free. */
+  async #end({ sid, lease, record }: Ending): Promise<boolean> {
+    const { store, clock, bus, cluster } = this.#options;
+    const watch = this.#watches.get(sid);
+    if (watch === undefined) return false;
+    if (lease !== undefined) {
+      const reply = await cluster?.writeLease(lease);
+      if (reply?.kind !== "written") return false; // it was renewed meanwhile: the next look shows a sign of life
+      this.#watches = afterRevoking(this.#watches, sid, reply.version);
+    }
+    if ((await store.apply(record)) === "missed") return false;
+    bus.emit("session:ended", { sid, pod: watch.record.pod, silentMs: clock.mono() - watch.since });
+    return true;
+  }
+
+  #leases(): Leases {
+    return this.#options.cluster?.leases() ?? "none";
+  }
+
+  /** Sessions whose pods can run nothing any more: a terminated pod is so for good, so no time need pass. */
+  #provenDead(): ReadonlySet<SessionId> {
+    const pods = new Set(this.#options.cluster?.pods().flatMap(({ uid, isProvenDead }) => (isProvenDead ? [uid] : [])));
+    return new Set([...this.#watches.keys()].filter((sid) => pods.has(podOf(sid))));
+  }
+
   async #look(): Promise<void> {
     const { store, clock, bus } = this.#options;
     try {
       const [workers, fleet, view] = await Promise.all([store.workers(), store.fleet(), store.fleetView()]);
+      const leases = this.#leases();
       const now = clock.mono();
       // After an outage the others have as much to catch up with as we have: nobody's silence is counted through it.
       if (this.hasFailed) [this.#watches, this.#since] = [new Map(), now];
-      this.#watches = observeSessions(this.#watches, workers, LEASES, now);
-      this.#settling = fleet === undefined ? undefined : observeLife(this.#settling, fleet, LEASES, now);
+      this.#watches = observeSessions(this.#watches, workers, leases, now);
+      this.#settling = fleet === undefined ? undefined : observeLife(this.#settling, fleet, leases, now);
       this.#since ??= now;
       const silent = this.suspects();
       this.#states = workers.map(({ _id, state, inc }) => `${_id} ${state} ${inc} ${silent.has(_id)}`).join();

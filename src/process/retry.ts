@@ -1,10 +1,10 @@
 import { retryDelayMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
-import { EngineUnreachableError, StoreUnreachableError } from "../core/errors.ts";
+import { ClusterUnreachableError, EngineUnreachableError, StoreUnreachableError } from "../core/errors.ts";
 
 /** The one retry policy: only faults that pass by themselves are tried again, everything else is the caller's. */
 export function isPassing(error: unknown): boolean {
-  return error instanceof StoreUnreachableError || error instanceof EngineUnreachableError;
+  return error instanceof StoreUnreachableError || error instanceof EngineUnreachableError || error instanceof ClusterUnreachableError;
 }
 
 export type RetryOptions = {

@@ -1,4 +1,4 @@
-import { EngineUnreachableError, StoreUnreachableError } from "../core/errors.ts";
+import { ClusterUnreachableError, EngineUnreachableError, StoreUnreachableError } from "../core/errors.ts";
 import type { EngineBus } from "../docker/engine-events.ts";
 import type { LeaderBus } from "../leader/events.ts";
 import type { WorkerBus } from "../worker/events.ts";
@@ -58,7 +58,7 @@ export function tellWorker(bus: WorkerBus, log: Log, metrics: Metrics, outages: 
   bus.on("segment:lost", ({ segment, epoch }) => log.warn("Lost segment", { segment, epoch }));
   bus.on("session:opened", ({ sid, inc, continued }) => log.info("Opened session", { sid, inc, continued }));
   bus.on("session:renewed", () => outages.over("mongodb"));
-  bus.on("session:unrenewed", ({ reason }) => log.debug("Could not renew the session", { reason }));
+  bus.on("session:unrenewed", ({ store, reason }) => log.debug("Could not renew the session", { store, reason }));
   bus.on("right:over", () => log.warn("Stopping all bots: nobody has confirmed this session for too long"));
   bus.on("right:back", () => log.info("Bots may run again: the session was confirmed"));
   bus.on("drain:asked", () => log.info("Draining: an operator asked for it"));
@@ -132,17 +132,25 @@ export class Outages {
   }
 
   seen(error: unknown, loop?: string): void {
-    const store = error instanceof StoreUnreachableError ? "mongodb" : error instanceof EngineUnreachableError ? "docker" : undefined;
+    const store = storeOf(error);
     if (store === undefined || this.#down.has(store)) return;
     this.#down.add(store);
     this.#metrics.storeUp.set({ store }, 0);
     this.#log.warn("Lost touch: bots run on, changes wait", { store, loop, reason: error });
   }
 
-  over(store: "mongodb" | "docker"): void {
+  over(store: Store): void {
     this.#metrics.storeUp.set({ store }, 1);
     if (this.#down.delete(store)) this.#log.info("In touch again", { store });
   }
+}
+
+type Store = "mongodb" | "docker" | "kubernetes";
+
+function storeOf(error: unknown): Store | undefined {
+  if (error instanceof StoreUnreachableError) return "mongodb";
+  if (error instanceof EngineUnreachableError) return "docker";
+  return error instanceof ClusterUnreachableError ? "kubernetes" : undefined;
 }
 
 /** The twelve digits that `docker ps` shows. */

@@ -31,7 +31,7 @@ export type WorkerEvents = {
   "session:opened": [{ sid: string; inc: number; continued: boolean }];
   "session:renewed": [];
   /** A renewal came to nothing, or to nobody knows what. */
-  "session:unrenewed": [{ reason: string }];
+  "session:unrenewed": [{ store: "mongodb" | "kubernetes"; reason: string }];
   /** For R nobody has confirmed this session: its bots are stopped. `right:back`: somebody has. */
   "right:over": [];
   "right:back": [];

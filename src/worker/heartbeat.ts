@@ -1,7 +1,9 @@
 import type { Clock, MonoMs } from "../core/clock.ts";
-import { fenceDeadline, type Session } from "../core/session.ts";
-import type { Timings } from "../core/timings.ts";
 import type { FenceFile } from "../core/fence.ts";
+import { afterLeaseRenewal, fenceDeadline, isLeaseDue, type Session } from "../core/session.ts";
+import type { Timings } from "../core/timings.ts";
+import { type Actor, runGroup } from "../process/run-group.ts";
+import type { LeaseRenewer } from "./lease-renewer.ts";
 import { Renewer, type Renewals } from "./renewer.ts";
 
 /** How old the main loop's last sign of life may be, in ms. Source: ownership.md "Worker". */
@@ -12,7 +14,8 @@ export type ToHeartbeat = { readonly kind: "drain" };
 export type FromHeartbeat = {
   readonly session: Session;
   readonly isDrainAsked: boolean;
-  /** Why nothing was renewed. */ readonly fault?: string;
+  /** Why nothing was renewed, and where. */
+  readonly fault?: { readonly store: "mongodb" | "kubernetes"; readonly reason: string };
 };
 
 /** The main loop's last sign of life, in memory that both threads see. */
@@ -36,6 +39,8 @@ export class Pulse {
 
 export type HeartbeatOptions = {
   readonly store: Renewals;
+  /** The second store; absent where there is none. */
+  readonly lease?: LeaseRenewer;
   readonly clock: Clock;
   readonly timings: Timings;
   readonly pulse: Pulse;
@@ -45,27 +50,47 @@ export type HeartbeatOptions = {
   readonly tell: (message: FromHeartbeat) => void;
 };
 
-/** Keeps a lease alive: renews it, tells the fence until when bots may run, and then the main thread.
+/** Keeps a lease alive: renews it in each store at its pace, tells the fence until when bots may run, and then the main
+ *  thread. Ends when the session is lost.
  *  INVARIANT: the fence never hears of a deadline that an acknowledged renewal does not bear. */
 export async function keepAlive(opened: Session, options: HeartbeatOptions, signal: AbortSignal): Promise<void> {
-  const { store, clock, timings, pulse, isDraining, tellFence, tell } = options;
-  const settle = (session: Session): void => {
+  const { store, lease, clock, timings, pulse, isDraining, tellFence, tell } = options;
+  let session = opened;
+  let isDrainAsked = false;
+  const isAlive = (): boolean => pulse.ageMs(clock.mono()) < MAX_SILENCE_MS;
+  const settle = (change: (before: Session) => Session, where: "mongodb" | "kubernetes", error?: unknown): void => {
+    session = change(session);
     const deadline = fenceDeadline(session, timings);
     if (deadline !== undefined) tellFence({ deadline, reading: clock.mono() });
+    tell({ session, isDrainAsked, ...(error !== undefined && { fault: { store: where, reason: textOf(error) } }) });
   };
-  settle(opened);
-  const renewer = new Renewer(opened, {
+  settle((before) => before, "mongodb");
+
+  const renewer = new Renewer({
     store,
     clock,
     timings,
     isDraining,
-    mayRenew: () => pulse.ageMs(clock.mono()) < MAX_SILENCE_MS,
-    onTried: ({ session, isDrainAsked, error }) => {
-      settle(session);
-      tell({ session, isDrainAsked, ...(error !== undefined && { fault: textOf(error) }) });
+    mayRenew: isAlive,
+    session: () => session,
+    onTried: ({ change, isDrainAsked: asked, error }) => {
+      isDrainAsked = asked;
+      settle(change, "mongodb", error);
     },
   });
-  await renewer.run(signal);
+  const keepLease = async (own: LeaseRenewer, s: AbortSignal): Promise<void> => {
+    while (!s.aborted && session.lost === undefined) {
+      const roundAt = clock.mono();
+      if (isAlive() && isLeaseDue(session, roundAt, timings)) {
+        const { sentAt, outcome, error } = await own.renew(session);
+        settle((before) => afterLeaseRenewal(before, sentAt, outcome), "kubernetes", error);
+      }
+      await clock.sleep(Math.max(0, roundAt + timings.renewMs - clock.mono()), s).catch(() => {});
+    }
+  };
+  const actors: Actor[] = [(s) => renewer.run(s)];
+  if (lease !== undefined) actors.push((s) => keepLease(lease, s));
+  await runGroup(actors, signal);
 }
 
 function textOf(error: unknown): string {

@@ -92,7 +92,7 @@ export class LeasedLifeline implements Lifeline {
   #hear({ session, isDrainAsked, fault }: FromHeartbeat): void {
     const { bus } = this.#options;
     this.isDrainAsked = isDrainAsked;
-    if (fault !== undefined) bus.emit("session:unrenewed", { reason: fault });
+    if (fault !== undefined) bus.emit("session:unrenewed", fault);
     else if (session.lost === undefined) bus.emit("session:renewed");
     if (this.#view.lost === undefined) this.#take(session);
   }

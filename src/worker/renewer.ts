@@ -1,4 +1,4 @@
-import type { Clock } from "../core/clock.ts";
+import type { Clock, MonoMs } from "../core/clock.ts";
 import { StoreUnreachableError } from "../core/errors.ts";
 import { type Operation, renewSession } from "../core/operations.ts";
 import type { WorkerRecord } from "../core/records.ts";
@@ -13,62 +13,68 @@ export interface Renewals {
   workers(): Promise<readonly WorkerRecord[]>;
 }
 
+/** What one try has changed; `error` is why its outcome is unknown. */
+type Tried = { readonly change: (before: Session) => Session; readonly isDrainAsked: boolean; readonly error?: unknown };
+
 export type RenewerOptions = {
   readonly store: Renewals;
   readonly clock: Clock;
   readonly timings: Pick<Timings, "renewMs">;
+  /** The session as it stands: another store may keep it alive, too. */
+  readonly session: () => Session;
   readonly isDraining: () => boolean;
   /** Whether the process may be called alive. While it may not, nothing is sent. */
   readonly mayRenew: () => boolean;
-  /** Called after each try; `error` is why its outcome is unknown. */
-  readonly onTried: (tried: { readonly session: Session; readonly isDrainAsked: boolean; readonly error?: unknown }) => void;
+  readonly onTried: (tried: Tried) => void;
 };
+
+const unchanged = (session: Session): Session => session;
 
 /** O1 at its pace: one call at a time, each counted from its sending. */
 export class Renewer {
   readonly #options: RenewerOptions;
-  #session: Session;
   #hbSeq: number | undefined;
   #isDrainAsked = false;
 
-  constructor(session: Session, options: RenewerOptions) {
-    this.#session = session;
+  constructor(options: RenewerOptions) {
     this.#options = options;
   }
 
-  /** Renews until the signal aborts or the session is lost, which `onTried` has been told by then. */
+  /** Renews until the signal aborts or the session is lost. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, timings, mayRenew } = this.#options;
+    const { clock, timings, mayRenew, session } = this.#options;
     while (!signal.aborted) {
       const sentAt = clock.mono();
       if (mayRenew()) await this.#renew(sentAt);
-      if (this.#session.lost !== undefined) return;
+      if (session().lost !== undefined) return;
       await clock.sleep(Math.max(0, sentAt + timings.renewMs - clock.mono()), signal).catch(() => {});
     }
   }
 
-  async #renew(sentAt: ReturnType<Clock["mono"]>): Promise<void> {
-    const { store, isDraining, onTried } = this.#options;
-    const { sid, inc } = this.#session;
+  async #renew(sentAt: MonoMs): Promise<void> {
+    const { store, isDraining, onTried, session } = this.#options;
+    const { sid, inc } = session();
     try {
       const record = await store.renew(renewSession(sid, inc, isDraining()));
-      this.#session = record === undefined ? await this.#afterMiss(sentAt) : afterRenewal(this.#session, sentAt, "won");
-      if (record !== undefined) {
-        this.#session = afterCounter(this.#session, this.#hbSeq, record.hbSeq);
-        this.#hbSeq = record.hbSeq;
-        this.#isDrainAsked = record.drain === true;
-      }
-      onTried({ session: this.#session, isDrainAsked: this.#isDrainAsked });
+      const change = record === undefined ? await this.#afterMiss(sid, inc, sentAt) : this.#afterWin(record, sentAt);
+      onTried({ change, isDrainAsked: this.#isDrainAsked });
     } catch (error) {
       if (!(error instanceof StoreUnreachableError)) throw error;
-      onTried({ session: this.#session, isDrainAsked: this.#isDrainAsked, error });
+      onTried({ change: unchanged, isDrainAsked: this.#isDrainAsked, error });
     }
   }
 
+  #afterWin({ hbSeq, drain }: WorkerRecord, sentAt: MonoMs): Tried["change"] {
+    const past = this.#hbSeq;
+    this.#hbSeq = hbSeq;
+    this.#isDrainAsked = drain === true;
+    return (before) => afterCounter(afterRenewal(before, sentAt, "won"), past, hbSeq);
+  }
+
   /** A newer process of this worker goes on with the session, or nobody does. */
-  async #afterMiss(sentAt: ReturnType<Clock["mono"]>): Promise<Session> {
-    const { sid, inc } = this.#session;
+  async #afterMiss(sid: Session["sid"], inc: number, sentAt: MonoMs): Promise<Tried["change"]> {
     const now = (await this.#options.store.workers()).find((w) => w._id === sid);
-    return now !== undefined && now.inc > inc ? { ...this.#session, lost: "replaced" } : afterRenewal(this.#session, sentAt, "missed");
+    if (now !== undefined && now.inc > inc) return (before) => (before.lost === undefined ? { ...before, lost: "replaced" } : before);
+    return (before) => afterRenewal(before, sentAt, "missed");
   }
 }

@@ -48,15 +48,16 @@ export class SoloLifeline implements Lifeline {
 
   async run(signal: AbortSignal, isAlive: () => boolean): Promise<void> {
     const { bus } = this.#options;
-    const renewer = new Renewer(this.#view, {
+    const renewer = new Renewer({
       ...this.#options,
+      session: () => this.#view,
       isDraining: () => this.#isDraining,
       mayRenew: isAlive,
-      onTried: ({ session, isDrainAsked, error }) => {
-        this.#view = session;
+      onTried: ({ change, isDrainAsked, error }) => {
+        this.#view = change(this.#view);
         this.isDrainAsked = isDrainAsked;
         if (error !== undefined) bus.emit("round:failed", { loop: "heartbeat", error });
-        else if (session.lost === undefined) bus.emit("session:renewed");
+        else if (this.#view.lost === undefined) bus.emit("session:renewed");
       },
     });
     await renewer.run(signal);
