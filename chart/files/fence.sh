@@ -1,0 +1,154 @@
+#!/bin/sh
+# The fence: PID 1 of the container that holds a worker's Docker Engine. It lets the engine run only while the worker has a
+# lease, and kills the engine with every bot when the lease lapses, whether or not the worker or the engine still answers.
+#
+#   fence.sh COMMAND [ARG...]   runs COMMAND (dockerd, or what starts it) while the lease lasts
+#   fence.sh probe              for a liveness probe: fails when the fence hangs, or could not kill what it had to
+#
+# FENCE_DIR (on tmpfs, shared with the worker):
+#   deadline  by the worker, replaced at each renewal: "DEADLINE READING BOOTID"
+#   tick      by the fence, at each poll: "NOW BOOTID STATE TRIPS"; STATE is up, killing or down (nothing else runs)
+#   Times are hundredths of a second since boot. Source: ownership.md, "The fence".
+# BOT_DENY_CIDRS, BOT_DENY_PORTS: what bots may not reach besides link-local addresses; lists by comma or space.
+# No process is started between the finding that the lease has lapsed and the kill: with the machine or the container out of
+# processes or memory, the kill must still come about.
+
+: "${FENCE_DIR:?Cannot work without FENCE_DIR: name the directory shared with the worker}"
+uptime_file=${FENCE_UPTIME_FILE:-/proc/uptime} # tests put another one here
+read -r boot_id </proc/sys/kernel/random/boot_id
+
+# Sets `now`. An unreadable clock leaves it 0, which is earlier than any reading: lapsed.
+look_at_clock() {
+  up=
+  read -r up _ <"$uptime_file"
+  now=${up%%.*}${up#*.}
+  case $now in '' | *[!0-9]*) now=0 ;; esac
+}
+
+# Sets `lapsed` to yes or no. The file first and the clock after it: a worker that writes in between would otherwise have
+# written at a time that lies ahead.
+judge() {
+  deadline=0 reading=0 written=
+  [ -e "$FENCE_DIR/deadline" ] && read -r deadline reading written <"$FENCE_DIR/deadline"
+  look_at_clock
+  lapsed=yes
+  case $deadline-$reading in -* | *- | *[!0-9-]*) return ;; esac
+  [ "$written" = "$boot_id" ] && [ "$now" -ge "$last_now" ] && [ "$reading" -le "$now" ] && [ "$deadline" -gt "$now" ] && lapsed=no
+}
+
+if [ "${1-}" = probe ]; then
+  last_now=0
+  judge
+  read -r ticked _ state _ <"$FENCE_DIR/tick" || exit 1
+  [ $((now - ticked)) -le 500 ] || { echo "the fence has not polled for over 5 s"; exit 1; }
+  [ "$state" != killing ] || [ "$deadline" -gt $((now - 300)) ] || { echo "something outlived its kill by 3 s"; exit 1; }
+  exit 0
+fi
+[ $# -gt 0 ] || { echo "Usage: fence.sh COMMAND [ARG...] | fence.sh probe" >&2; exit 64; }
+
+say() { echo "fence: $*" >&2; }
+
+# Everything but PID 1 itself. Without a process that could get a signal `kill` fails; one that has ended and was not
+# reaped yet still counts, and is reaped while the next pause lasts.
+anybody_left() { kill -0 -1 2>/dev/null; }
+
+tell() { echo "$now $boot_id $1 $trips" >"$FENCE_DIR/tick"; }
+
+# --- what bots may not reach ---
+
+# Bots come in by Docker's bridges and by nothing else. mangle/PREROUTING comes before all rules of the engine, which does
+# not touch this table. `$1`: iptables or ip6tables, `$2`: networks.
+build_chain() {
+  "$1" -w 5 -t mangle -N BOT-DENY 2>/dev/null
+  "$1" -w 5 -t mangle -F BOT-DENY || return 1
+  # Names must go on being looked up, where the resolver lies in what is denied.
+  while read -r word server _; do
+    [ "$word" = nameserver ] || continue
+    case $1-$server in
+      iptables-*:* | ip6tables-*.*) continue ;;
+    esac
+    for protocol in udp tcp; do
+      "$1" -w 5 -t mangle -A BOT-DENY -d "$server" -p "$protocol" --dport 53 -j RETURN || return 1
+    done
+  done </etc/resolv.conf
+  for cidr in $2; do
+    "$1" -w 5 -t mangle -A BOT-DENY -d "$cidr" -j DROP || return 1
+  done
+  for port in $(echo "$BOT_DENY_PORTS" | tr , ' '); do
+    "$1" -w 5 -t mangle -A BOT-DENY -p tcp --dport "$port" -m addrtype --dst-type LOCAL -j DROP || return 1
+  done
+  for bridge in docker0 br-+; do
+    "$1" -w 5 -t mangle -C PREROUTING -i "$bridge" -j BOT-DENY 2>/dev/null ||
+      "$1" -w 5 -t mangle -I PREROUTING -i "$bridge" -j BOT-DENY || return 1
+  done
+}
+
+forbid_addresses() {
+  v4="169.254.0.0/16" v6="fd00:ec2::254"
+  for cidr in $(echo "$BOT_DENY_CIDRS" | tr , ' '); do
+    case $cidr in *:*) v6="$v6 $cidr" ;; *) v4="$v4 $cidr" ;; esac
+  done
+  build_chain iptables "$v4" || return 1
+  # Without IPv6 in this namespace there is nothing to forbid.
+  [ ! -e /proc/net/if_inet6 ] || build_chain ip6tables "$v6"
+}
+
+# --- the engine ---
+
+# A pid file of a killed engine keeps the next one from starting.
+remove_pid_files() {
+  pid_file=/var/run/docker.pid exec_root=/var/run/docker previous=
+  for word; do
+    case $previous in --pidfile | -p) pid_file=$word ;; --exec-root) exec_root=$word ;; esac
+    case $word in --pidfile=*) pid_file=${word#*=} ;; --exec-root=*) exec_root=${word#*=} ;; esac
+    previous=$word
+  done
+  rm -f "$pid_file" "$exec_root/containerd/containerd.pid"
+}
+
+start() {
+  next_start=$((now + 100)) # should it end at once, it is not tried in a hot loop
+  if ! forbid_addresses; then
+    say "cannot forbid addresses to bots, so nothing is started: is iptables there, and NET_ADMIN?"
+    return
+  fi
+  remove_pid_files "$@"
+  "$@" &
+  engine=$!
+}
+
+leave() {
+  trap '' TERM INT
+  say "told to end"
+  [ -n "$engine" ] && kill -TERM "$engine" 2>/dev/null
+  left=50 # ten seconds
+  while [ -n "$engine" ] && kill -0 "$engine" 2>/dev/null && [ $((left -= 1)) -gt 0 ]; do sleep 0.2; done
+  kill -9 -1 2>/dev/null
+  exit 0
+}
+
+trap 'ending=yes' TERM INT
+renice -n -10 -p $$ >/dev/null 2>&1 || say "cannot raise its own priority"
+engine='' ending=no trips=0 last_now=0 next_start=0 is_clean=no
+
+while :; do
+  judge
+  last_now=$now
+  if [ "$lapsed" = yes ]; then
+    if [ "$is_clean" = no ]; then
+      kill -9 -1 2>/dev/null # only builtins from the finding above to here
+      [ -z "$engine" ] || trips=$((trips + 1)) engine=''
+      anybody_left || is_clean=yes
+    fi
+    # Once clean nothing can come but what an operator or the kubelet runs in here, and that is left alone.
+    if [ "$is_clean" = yes ]; then tell down; else tell killing; fi
+  else
+    if [ -z "$engine" ] || ! kill -0 "$engine" 2>/dev/null; then
+      engine='' is_clean=no
+      [ "$now" -lt "$next_start" ] || start "$@"
+    fi
+    tell up
+  fi
+  [ "$ending" = no ] || leave
+  sleep 0.2
+done
