@@ -74,6 +74,9 @@ export type FleetView = Figures & {
   readonly seq: number;
   /** Workers that are up and own nothing. */
   readonly idle: readonly SessionId[];
+  /** The last change of the number of replicas; `at` is for people only. */
+  readonly lastScaling?: { readonly from: number; readonly to: number; readonly why: string; readonly at: Date };
+  readonly bounds?: { readonly min: number; readonly max: number };
   /** For people only. */
   readonly observedAt: Date;
 };

@@ -20,6 +20,16 @@ export type LeaderEvents = {
   /** A step's compare-and-set found another state than the plan: the next plan sees it. */
   "assignment:missed": [{ step: AssignmentStep }];
   "figures:observed": [{ figures: Figures; shared: number; invalid: number }];
+  /** What the fleet's size should be. */
+  "scaling:observed": [{ desired: number; min: number; max: number; foreign: boolean }];
+  /** The smaller or larger count was written. */
+  scaled: [{ from: number; to: number; why: string; at: Date; /** Who wrote it, where it was not this process. */ leader?: string }];
+  /** Not scaling though another count is wanted; once for each hold. */
+  "scaling:held": [{ why: string; replicas: number; foreign: string | undefined }];
+  "scaling:refused": [{ reason: string }];
+  /** Pods that the cluster refuses or cannot place, whenever it is looked at. */
+  "pods:refused": [{ failure: string | undefined; pending: readonly string[] }];
+  "event:untold": [{ reason: string; error: unknown }];
   "round:failed": [{ loop: string; error: unknown }];
 };
 

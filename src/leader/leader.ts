@@ -12,6 +12,7 @@ import { retryPassing, tolerate } from "../process/retry.ts";
 import { runGroup } from "../process/run-group.ts";
 import { sideBySide } from "../process/side-by-side.ts";
 import type { Admission } from "./admission.ts";
+import type { Autoscaler } from "./autoscaler.ts";
 import { Books } from "./books.ts";
 import type { LeaderBus } from "./events.ts";
 import type { LeaderStore } from "./ports.ts";
@@ -39,6 +40,8 @@ export type LeaderOptions = {
   readonly sid?: SessionId;
   /** The sessions of all workers, where there are several. */
   readonly sessions?: Sessions;
+  /** Keeps the number of replicas, where somebody has to. */
+  readonly autoscaler?: Autoscaler;
   /** Whose fleet it is: workers of others get nothing. Absent: all are ours. */
   readonly fleet?: string;
   /** @default ALONE, for there is one process */
@@ -84,7 +87,7 @@ export class Leader {
   /** Leads until the signal aborts, or until somebody else had better lead: with a later term, with sight of the books, or
    *  without segments of its own. */
   async run(signal: AbortSignal): Promise<void> {
-    const { feed, bus } = this.#options;
+    const { feed, bus, autoscaler } = this.#options;
     this.#mergeDue = true;
     this.#merged = false;
     this.#published = undefined;
@@ -98,6 +101,7 @@ export class Leader {
           (s) => this.#admitLoop(s),
           (s) => this.#assignLoop(term, s),
           (s) => this.#endLoop(s),
+          ...(autoscaler === undefined ? [] : [(s: AbortSignal) => autoscaler.run(s)]),
           (s) => feed.watch("bots", (hint) => this.#onHint(hint), s),
           (s) => feed.watch("placements", (hint) => (this.#books.onPlacements(hint), this.#assign.ring()), s),
           (s) => feed.watch("segments", (hint) => (this.#books.onSegments(hint), this.#assign.ring()), s),
@@ -218,7 +222,7 @@ export class Leader {
   }
 
   async #observe(): Promise<Observed> {
-    const { store, clock, sid: leader, fleet, sessions } = this.#options;
+    const { store, clock, sid: leader, fleet, sessions, autoscaler } = this.#options;
     const [{ active, segments }, all] = await Promise.all([this.#books.read(), store.workers()]);
     const workers = fleet === undefined ? all : all.filter((w) => w.fleet === fleet);
     const seen = { active, segments, workers, ...(leader !== undefined && { leader }) };
@@ -227,7 +231,8 @@ export class Leader {
     this.#announced = trackAnnounced(this.#announced, segments, now);
     const announced = new Map([...this.#announced].map(([id, { since }]) => [id, now - since]));
     const suspects = sessions?.suspects();
-    return { ...seen, waiting: this.#waiting, announced, ...(suspects !== undefined && { suspects }) };
+    const facts = autoscaler?.facts(workers);
+    return { ...seen, ...facts, waiting: this.#waiting, announced, ...(suspects !== undefined && { suspects }) };
   }
 
   async #take(step: AssignmentStep, term: number): Promise<void> {
@@ -245,15 +250,19 @@ export class Leader {
   }
 
   async #tell(observed: Observed): Promise<void> {
-    const { store, clock, bus, worker, sid, sessions, checkIntervalMs } = this.#options;
+    const { store, clock, bus, worker, sid, sessions, checkIntervalMs, autoscaler } = this.#options;
     const figures = figuresOf(observed);
     this.#figures = { figures, atMs: clock.mono() };
     bus.emit("figures:observed", { figures, shared: sharedSegments(observed), invalid: await store.countInvalid() });
+    autoscaler?.onObserved(observed);
     const idle = idleWorkers(observed);
-    const view = JSON.stringify([figures, idle]);
+    const scaling = autoscaler?.told();
+    const view = JSON.stringify([figures, idle, scaling]);
     // Said again though nothing is new, so that others can tell an old view from one that still holds.
     if (view === this.#published?.view && (sessions === undefined || clock.mono() - this.#published.atMs < checkIntervalMs)) return;
-    this.#seq = Math.max(this.#seq, (await store.fleetView())?.seq ?? 0) + 1;
+    const past = await store.fleetView();
+    this.#seq = Math.max(this.#seq, past?.seq ?? 0) + 1;
+    const lastScaling = scaling?.lastScaling ?? past?.lastScaling;
     await store.publishFleet({
       _id: "fleet",
       leader: worker,
@@ -261,6 +270,8 @@ export class Leader {
       seq: this.#seq,
       ...figures,
       idle,
+      ...(scaling !== undefined && { bounds: scaling.bounds }),
+      ...(lastScaling !== undefined && { lastScaling }),
       observedAt: clock.wall(),
     });
     this.#published = { view, atMs: clock.mono() };

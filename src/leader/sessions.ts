@@ -166,13 +166,23 @@ export class Sessions {
       this.#since ??= now;
       const silent = this.suspects();
       this.#states = workers.map(({ _id, state, inc }) => `${_id} ${state} ${inc} ${silent.has(_id)}`).join();
-      if (view !== undefined && this.#view?.view.seq !== view.seq) this.#view = { view, since: now };
+      if (view !== undefined) this.#sawView(view, now);
       this.#failures = 0;
     } catch (error) {
       if (!(error instanceof StoreUnreachableError)) throw error;
       this.#failures += 1;
       bus.emit("round:failed", { loop: "sessions", error });
     }
+  }
+
+  /** Every process tells of scalings, for `kubectl logs` of a Deployment reads one arbitrary pod; the last one at its start, too. */
+  #sawView(view: FleetView, now: MonoMs): void {
+    const { bus, self } = this.#options;
+    if (this.#view?.view.seq === view.seq) return;
+    const { lastScaling, leader, sid } = view;
+    const isNews = lastScaling !== undefined && lastScaling.at.getTime() !== this.#view?.view.lastScaling?.at.getTime();
+    if (isNews && sid !== self) bus.emit("scaled", { ...lastScaling, leader });
+    this.#view = { view, since: now };
   }
 
   #isOurLife(): boolean {

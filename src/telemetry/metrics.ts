@@ -68,6 +68,7 @@ export class Metrics {
     registers: this.#registers,
   });
   #leading: Gauge[] | undefined;
+  #scaling: Gauge[] | undefined;
 
   constructor(build: { readonly version: string; readonly node: string }) {
     const info = new Gauge({
@@ -128,7 +129,21 @@ export class Metrics {
     });
   }
 
+  /** What the fleet's size should be, from the leader only. */
+  setScaling({ desired, min, max, foreign }: { desired: number; min: number; max: number; foreign: boolean }): void {
+    this.#scaling ??= [
+      ["botrunner_replicas_desired", "Replicas that the segments need, within the bounds."],
+      ["botrunner_replicas_min", "Least number of replicas."],
+      ["botrunner_replicas_max", "Greatest number of replicas."],
+      ["botrunner_foreign_scaler", "Whether somebody else writes the number of replicas."],
+    ].map(([name = "", help = ""]) => new Gauge({ name, help, registers: this.#registers }));
+    for (const [i, gauge] of this.#scaling.entries()) gauge.set([desired, min, max, Number(foreign)][i] ?? 0);
+  }
+
   clearFleet(): void {
+    for (const name of ["replicas_desired", "replicas_min", "replicas_max", "foreign_scaler"])
+      this.registry.removeSingleMetric(`botrunner_${name}`);
+    this.#scaling = undefined;
     for (const name of ["", "_assigned", "_orphaned", "_backlog", "_shared"]) this.registry.removeSingleMetric(`botrunner_segments${name}`);
     this.registry.removeSingleMetric("botrunner_workers_available");
     this.#leading = undefined;

@@ -102,7 +102,30 @@ export function tellLeader(bus: LeaderBus, log: Log, metrics: Metrics, outages: 
     metrics.bots.set({ state: "invalid" }, invalid);
     log.debug("Observed the fleet", { ...figures, shared, invalid });
   });
+  tellScaling(bus, log, metrics);
   bus.on("round:failed", ({ loop, error }) => outages.seen(error, loop));
+}
+
+function tellScaling(bus: LeaderBus, log: Log, metrics: Metrics): void {
+  let refused = "";
+  bus.on("scaling:observed", (seen) => metrics.setScaling(seen));
+  bus.on("scaled", ({ from, to, why, at, leader }) =>
+    log.info(`autoscaler: Scaling from ${from} to ${to} replicas`, { from, to, why, ...(leader !== undefined && { leader, at }) }),
+  );
+  bus.on("scaling:held", ({ why, replicas, foreign }) => {
+    if (why === "foreign") log.warn("autoscaler: not scaling, somebody else owns the number of replicas", { replicas, foreign });
+    else if (why === "cooldown") log.info("autoscaler: holding for the cooldown", { replicas });
+    else log.info("autoscaler: holding", { why, replicas });
+  });
+  bus.on("scaling:refused", ({ reason }) => log.warn("autoscaler: kept the bounds from before, the new ones are invalid", { reason }));
+  bus.on("pods:refused", ({ failure, pending }) => {
+    const now = JSON.stringify([failure, pending]);
+    if (now === refused) return;
+    refused = now;
+    if (failure !== undefined) log.warn("The cluster refuses new pods", { reason: failure });
+    if (pending.length > 0) log.warn("Pods wait to be placed", { pending });
+  });
+  bus.on("event:untold", ({ reason, error }) => log.debug("Could not write an Event", { event: reason, reason: error }));
 }
 
 export function tellEngine(bus: EngineBus, log: Log, metrics: Metrics): void {

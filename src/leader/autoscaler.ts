@@ -1,0 +1,241 @@
+import type { Observed } from "../core/assignment.ts";
+import type { Clock } from "../core/clock.ts";
+import { podOf, type SessionId } from "../core/ids.ts";
+import { askToDrain } from "../core/operations.ts";
+import type { FleetView } from "../core/records.ts";
+import { decideScaling, desiredReplicas, type ScalingDecision, type ScalingState } from "../core/scaling.ts";
+import { readScalingSettings, type ScalingSettings } from "../core/scaling-settings.ts";
+import { planVictims } from "../core/victims.ts";
+import { Bell } from "../process/bell.ts";
+import { tolerate } from "../process/retry.ts";
+import type { Cluster, DeploymentView, PodView } from "./cluster.ts";
+import type { LeaderBus } from "./events.ts";
+import type { LeaderStore } from "./ports.ts";
+
+/** The leader's pod carries it, for `kubectl get pods -L`. */
+const LEADER_LABEL = "botrunner.io/leader";
+const DELETION_COST = "controller.kubernetes.io/pod-deletion-cost";
+/** Between the marks on the victims and the write of the smaller count, in ms: pods and their ReplicaSet are watched by
+ *  separate streams. Source: design.md section 5. */
+const MARK_MS = 2_000;
+/** A victim that is still there so long after the write was spared by the ReplicaSet; it is replaced, for it takes no more work. */
+const SPARED_MS = 30_000;
+
+export type AutoscalerOptions = {
+  readonly cluster: Cluster;
+  readonly store: LeaderStore;
+  readonly clock: Clock;
+  readonly bus: LeaderBus;
+  /** What the environment says. */
+  readonly base: ScalingSettings;
+  /** The pod that leads. */
+  readonly pod: string;
+};
+
+/** Keeps the number of replicas at what the segments need, while this process leads: up at once, down after the cooldown
+ *  and in order. Each decision is made afresh from what is seen; nothing is remembered but the cooldown's window. */
+export class Autoscaler {
+  readonly #options: AutoscalerOptions;
+  readonly #bell = new Bell();
+  #settings: ScalingSettings;
+  #observed: Observed | undefined;
+  #state: ScalingState = {};
+  #refused = "";
+  #held = "";
+  #last: FleetView["lastScaling"];
+  /** Victims by session, and when they were marked. */
+  readonly #marked = new Map<SessionId, number>();
+
+  constructor(options: AutoscalerOptions) {
+    this.#options = options;
+    this.#settings = options.base;
+  }
+
+  get settings(): ScalingSettings {
+    return this.#settings;
+  }
+
+  /** What the planner should know of the cluster: which pods are of the newest template, and whether more may come. */
+  facts(workers: Observed["workers"]): Pick<Observed, "generations" | "atCap"> {
+    const rank = new Map(this.#options.cluster.pods().map((pod) => [pod.uid, pod.generation]));
+    return {
+      generations: new Map(workers.map(({ _id }) => [_id, rank.get(podOf(_id)) ?? 0])),
+      atCap: workers.filter(({ state }) => state === "up").length >= this.#settings.max,
+    };
+  }
+
+  /** For `runtime.fleet`. */
+  told(): Required<Pick<FleetView, "bounds">> & Pick<FleetView, "lastScaling"> {
+    const { min, max } = this.#settings;
+    return { bounds: { min, max }, ...(this.#last !== undefined && { lastScaling: this.#last }) };
+  }
+
+  /** The leader has looked at the fleet. */
+  onObserved(observed: Observed): void {
+    this.#observed = observed;
+    this.#bell.ring();
+  }
+
+  /** Something in the cluster has changed. */
+  onCluster(): void {
+    this.#bell.ring();
+  }
+
+  /** Scales until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, bus } = this.#options;
+    this.#observed = undefined;
+    this.#state = {};
+    this.#marked.clear();
+    while (!signal.aborted) {
+      let leftMs = Infinity;
+      await tolerate(
+        async () => {
+          await this.#labelLeader();
+          leftMs = await this.#round(signal);
+        },
+        (error) => bus.emit("round:failed", { loop: "autoscaler", error }),
+      );
+      await this.#bell.wait(clock, Math.min(leftMs, this.#settings.checkIntervalMs), signal);
+    }
+  }
+
+  /** One decision, and what follows from it. Returns after what time another look is due at the latest. */
+  async #round(signal: AbortSignal): Promise<number> {
+    const { cluster, clock, bus } = this.#options;
+    await this.#readSettings();
+    const deployment = cluster.deployment();
+    const observed = this.#observed;
+    if (deployment === undefined || observed === undefined) return Infinity;
+    const lost = this.#lost();
+    const active = observed.active.length;
+    bus.emit("scaling:observed", {
+      desired: desiredReplicas({ active, lost }, this.#settings),
+      min: this.#settings.min,
+      max: this.#settings.max,
+      foreign: this.#settings.mode === "native" && deployment.foreignScaler !== undefined,
+    });
+    await this.#tellRefusals(deployment);
+    if (this.#settings.mode !== "native") return Infinity;
+    const { state, decision } = decideScaling(this.#state, this.#view(observed, deployment, lost), clock.mono());
+    this.#state = state;
+    await this.#tellHold(decision, deployment);
+    if (decision.kind === "hold") {
+      await this.#replaceSpared(observed);
+      return decision.leftMs ?? Infinity;
+    }
+    if (decision.to < decision.from && !(await this.#markVictims(observed, decision, signal))) return MARK_MS;
+    await this.#write(decision);
+    return 0;
+  }
+
+  async #labelLeader(): Promise<void> {
+    const { cluster, pod } = this.#options;
+    for (const { name, labels } of cluster.pods()) {
+      const isLabelled = labels[LEADER_LABEL] === "true";
+      if (isLabelled === (name === pod)) continue;
+      await cluster.patchPod(name, { labels: { [LEADER_LABEL]: name === pod ? "true" : null } });
+    }
+  }
+
+  #view(observed: Observed, deployment: DeploymentView, lost: number): Parameters<typeof decideScaling>[1] {
+    const wanted = new Set(observed.active);
+    const owners = observed.segments.flatMap(({ _id, owner, target }) => (wanted.has(_id) ? [owner, target] : [owner]));
+    const busy = new Set(owners.filter((sid) => sid !== null && sid !== observed.leader));
+    return {
+      bounds: this.#settings,
+      active: observed.active.length,
+      lost,
+      replicas: deployment.replicas,
+      busy: busy.size,
+      rollout: deployment.isRollingOut,
+      foreign: deployment.foreignScaler !== undefined,
+    };
+  }
+
+  /** Victims drain and are priced lowest; returns whether the smaller count may be written by now. */
+  async #markVictims(observed: Observed, { from, to }: Extract<ScalingDecision, { kind: "scale" }>, signal: AbortSignal): Promise<boolean> {
+    const { cluster, store, clock } = this.#options;
+    const { victims, costs } = planVictims(observed, from - to);
+    const byUid = new Map(cluster.pods().map((pod) => [pod.uid, pod]));
+    for (const [sid, cost] of costs) await this.#price(byUid.get(podOf(sid)), cost);
+    const fresh = victims.filter((sid) => !this.#marked.has(sid));
+    for (const sid of fresh) {
+      await store.apply(askToDrain(sid));
+      this.#marked.set(sid, clock.mono());
+    }
+    if (fresh.length > 0) {
+      await clock.sleep(MARK_MS, signal).catch(() => {});
+      return false; // what has changed meanwhile is for the next look
+    }
+    const owners = new Set(observed.segments.map((s) => s.owner));
+    return victims.every((sid) => !owners.has(sid));
+  }
+
+  async #price(pod: PodView | undefined, cost: number): Promise<void> {
+    if (pod === undefined || pod.annotations[DELETION_COST] === String(cost)) return;
+    await this.#options.cluster.patchPod(pod.name, { annotations: { [DELETION_COST]: String(cost) } });
+  }
+
+  async #write({ from, to, why }: Extract<ScalingDecision, { kind: "scale" }>): Promise<void> {
+    const { cluster, bus, clock } = this.#options;
+    if ((await cluster.writeScale(from, to)) === "conflict") return;
+    this.#last = { from, to, why, at: clock.wall() };
+    bus.emit("scaled", this.#last);
+    await this.#say("Normal", "Scaled", `Scaling from ${from} to ${to} replicas: ${why}`);
+  }
+
+  /** Who was to go and is still there takes no more work: another pod in its place does. */
+  async #replaceSpared({ workers }: Observed): Promise<void> {
+    const { cluster, clock } = this.#options;
+    const up = new Map(workers.map((w) => [w._id, w.state]));
+    for (const [sid, at] of this.#marked) {
+      const state = up.get(sid);
+      if (state === undefined || state === "gone" || state === "dead") this.#marked.delete(sid);
+      else if (clock.mono() - at >= SPARED_MS) {
+        const pod = cluster.pods().find((p) => p.uid === podOf(sid));
+        if (pod !== undefined && !pod.isTerminating) await cluster.deletePod(pod.name, pod.uid);
+        this.#marked.delete(sid);
+      }
+    }
+  }
+
+  /** Pods that the Deployment counts and that serve nobody. */
+  #lost(): number {
+    return this.#options.cluster.pods().filter((pod) => pod.isLost && !pod.isTerminating).length;
+  }
+
+  async #readSettings(): Promise<void> {
+    const { cluster, base, bus } = this.#options;
+    const read = readScalingSettings(cluster.scaling() ?? {}, base);
+    const refused = read.faults.join("; ");
+    if (refused !== this.#refused && refused !== "") {
+      bus.emit("scaling:refused", { reason: refused });
+      await this.#say("Warning", "InvalidScaling", `${refused}: the bounds from before hold`);
+    }
+    this.#refused = refused;
+    if ("settings" in read) this.#settings = read.settings;
+  }
+
+  async #tellRefusals({ failure }: DeploymentView): Promise<void> {
+    const pending = this.#options.cluster.pods().flatMap(({ name, pending: why }) => (why === undefined ? [] : [`${name}: ${why}`]));
+    this.#options.bus.emit("pods:refused", { failure, pending });
+  }
+
+  async #tellHold(decision: ScalingDecision, { replicas, foreignScaler }: DeploymentView): Promise<void> {
+    const why = decision.kind === "hold" ? decision.why : "";
+    if (why === this.#held) return;
+    this.#held = why;
+    if (why === "" || why === "steady") return;
+    this.#options.bus.emit("scaling:held", { why, replicas, foreign: foreignScaler });
+    if (why === "foreign")
+      await this.#say("Warning", "ForeignScaler", `Not scaling: "${foreignScaler}" owns spec.replicas. One writer only`);
+  }
+
+  /** Events are for people: without the right to write them everything else goes on. */
+  async #say(type: "Normal" | "Warning", reason: string, note: string): Promise<void> {
+    await this.#options.cluster
+      .tell(type, reason, note)
+      .catch((error: unknown) => this.#options.bus.emit("event:untold", { reason, error }));
+  }
+}
