@@ -23,6 +23,7 @@ ENV NODE_ENV=production
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 COPY package.json ./
+COPY chart/files/fence.sh ./chart/files/fence.sh
 # A number, so that Kubernetes can see without a passwd file that it is not root.
 USER 10001:10001
 EXPOSE 8080
