@@ -33,6 +33,11 @@ export class FakeClock implements Clock {
     });
   }
 
+  /** Sleeps that have not ended: what a test leaves behind shows here. */
+  get sleeping(): number {
+    return this.#sleepers.size;
+  }
+
   /** Moves on by `ms`, waking sleepers in their order and letting each run before the next. */
   async advance(ms: number): Promise<void> {
     const end = this.#now + ms;
