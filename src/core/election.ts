@@ -19,11 +19,13 @@ export type ElectionTimings = {
   /** A leader that could not renew for so long stops, before others may begin. */
   readonly renewDeadlineMs: number;
   readonly retryMs: number;
+  /** How long the work of a leader that stops may take to end. Source: ownership.md "Leader", 1 s. */
+  readonly endMs: number;
 };
 
-/** 8, 5 and 1 s where a session is renewed each second, and as much slower as that is. Source: ownership.md "Timing". */
+/** 8, 5, 1 and 1 s where a session is renewed each second, and as much slower as that is. Source: ownership.md "Timing". */
 export function electionTimings(renewMs: number): ElectionTimings {
-  return { leaseMs: 8 * renewMs, renewDeadlineMs: 5 * renewMs, retryMs: renewMs };
+  return { leaseMs: 8 * renewMs, renewDeadlineMs: 5 * renewMs, retryMs: renewMs, endMs: renewMs };
 }
 
 /** What a candidate has seen of the lease: how it stood, and since when, on the candidate's own clock. */

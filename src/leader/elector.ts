@@ -35,8 +35,6 @@ export type ElectorOptions = {
 
 /** Waits come with up to so much more, so that candidates do not look all at once. Source: client-go's jitter. */
 const JITTER = 0.2;
-/** How long a leader that was told to stop may take to end its work, in ms. Source: ownership.md "Leader". */
-const END_MS = 1_000;
 /** Who gave leadership up of its own accord leaves it to others for so many retries. */
 const REST = 4;
 
@@ -89,14 +87,14 @@ export class Elector {
       () => {},
       () => {},
     );
-    const lost = await this.#renew(held, AbortSignal.any([signal, end.signal]));
+    const { lost, sentAt } = await this.#renew(held, AbortSignal.any([signal, end.signal]));
     const ownAccord = end.signal.aborted && !lost;
     end.abort();
     const late = new AbortController();
     const inTime = await Promise.race([
       settled.then(() => true),
-      // Fenced or stopped by its process the work may take longer; only a lease that others may take by now is urgent.
-      clock.sleep(lost ? END_MS : timings.leaseMs - timings.renewDeadlineMs, late.signal).then(
+      // Stopped by its process the work may take longer, but never until others may begin: the lease may be old by now.
+      clock.sleep(lost ? timings.endMs : after(sentAt, timings.renewDeadlineMs + timings.endMs) - clock.mono(), late.signal).then(
         () => false,
         () => false,
       ),
@@ -108,14 +106,15 @@ export class Elector {
     if (!lost) await this.#tolerate(() => this.#giveUp());
   }
 
-  /** Renews until the signal aborts, or this process is no candidate any more. Returns whether the lease was lost. */
-  async #renew(held: Held, signal: AbortSignal): Promise<boolean> {
+  /** Renews until the signal aborts, or this process is no candidate any more. Returns whether the lease was lost, and
+   *  when the last renewal was sent. */
+  async #renew(held: Held, signal: AbortSignal): Promise<{ readonly lost: boolean; readonly sentAt: MonoMs }> {
     const { election, clock, timings, self, fitness } = this.#options;
     let { found, sentAt } = held;
     this.#sight = { found, since: sentAt };
     while (!signal.aborted) {
       const left = sentAt + timings.renewDeadlineMs - clock.mono();
-      if (left <= 0) return true;
+      if (left <= 0) return { lost: true, sentAt };
       await clock.sleep(Math.min(left, timings.retryMs), signal).catch(() => {});
       if (signal.aborted || fitness(null).isBarred) break;
       const now = clock.mono();
@@ -132,13 +131,13 @@ export class Elector {
       });
       // A write that hangs must not outlast the deadline.
       const written = await Promise.race([trying, isOver]);
-      if (written === "lost") return true;
+      if (written === "lost") return { lost: true, sentAt };
       if (written === undefined) continue;
       found = { record: written.record, version: written.version };
       if (!("isOld" in written)) sentAt = now;
       this.#sight = { found, since: now };
     }
-    return false;
+    return { lost: false, sentAt };
   }
 
   async #giveUp(): Promise<void> {
