@@ -1,0 +1,83 @@
+import { EventEmitter } from "node:events";
+import { expect } from "chai";
+import { MONGO_TIMINGS as T } from "../../../src/core/timings.ts";
+import type { LeaderEvents } from "../../../src/leader/events.ts";
+import { Sessions } from "../../../src/leader/sessions.ts";
+import { aWorker, sid } from "../../support/builders.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+import { ModelStore } from "../../support/model-store.ts";
+
+const FLEET = { _id: "fleet", owner: "us", coordination: "mongo", schema: 1, incarnation: "life" };
+
+describe("leader/sessions Sessions", () => {
+  let clock: FakeClock;
+  let store: ModelStore;
+  let sessions: Sessions;
+  let end: AbortController;
+  let running: Promise<void>;
+  let ended: string[];
+
+  beforeEach(() => {
+    [clock, store, end, ended] = [new FakeClock(), new ModelStore(), new AbortController(), []];
+    const bus = new EventEmitter<LeaderEvents>();
+    bus.on("session:ended", (told) => ended.push(`${told.sid} @${clock.mono()}`));
+    store.put("control", { ...FLEET, settled: true });
+    store.put("workers", aWorker("silent"));
+    sessions = new Sessions({ store, clock, timings: T, bus, self: sid("me"), incarnation: "life" });
+    running = sessions.run(() => void sessions.endSilent().catch(() => {}), end.signal);
+  });
+  afterEach(async () => {
+    end.abort();
+    await running;
+    expect(clock.sleeping).to.equal(0);
+  });
+
+  it("ends a silent session exactly at L, and not before", async () => {
+    await clock.advance(T.endMs - 1);
+    expect(ended).to.deep.equal([]);
+    await clock.advance(1);
+    expect(ended).to.deep.equal([`silent @${T.endMs}`]);
+  });
+
+  it("ends nobody in another life of the database", async () => {
+    store.put("control", { ...FLEET, incarnation: "another", settled: true });
+    await clock.advance(3 * T.endMs);
+    expect([ended, sessions.isSettled()]).to.deep.equal([[], false]);
+  });
+
+  it("settles a fresh database after L, and remembers it there", async () => {
+    store.put("control", FLEET);
+    await clock.advance(T.endMs - 1);
+    expect(sessions.isSettled()).to.equal(false);
+    await clock.advance(1_001);
+    expect([sessions.isSettled(), store.get<{ settled?: boolean }>("control", "fleet")?.settled]).to.deep.equal([true, true]);
+  });
+
+  it("forgets silences after an outage of three looks", async () => {
+    await clock.advance(10_500);
+    store.goAway();
+    await clock.advance(3_000);
+    expect(sessions.hasFailed).to.equal(true);
+    store.comeBack();
+    await clock.advance(T.endMs - 500);
+    expect([ended, sessions.hasFailed]).to.deep.equal([[], false]);
+    await clock.advance(1_500);
+    expect(ended.length).to.equal(1);
+  });
+
+  it("calls only those seasoned that have lived for L under its eyes, in one process", async () => {
+    let seq = 0;
+    const renew = (id: string, inc = 1): void => store.put("workers", aWorker(id, { inc, hbSeq: ++seq }));
+    const pass = async (seconds: number, ...alive: readonly [string, number][]): Promise<void> => {
+      for (let n = 0; n < seconds; n++) {
+        for (const [id, inc] of alive) renew(id, inc);
+        await clock.advance(1_000);
+      }
+    };
+    await pass(21, ["silent", 1], ["other", 1]);
+    await pass(2, ["silent", 1], ["other", 2], ["late", 1]);
+    expect([...sessions.seasoned()]).to.deep.equal(["silent"]);
+    await pass(20, ["silent", 1], ["other", 2], ["late", 1]);
+    expect([...sessions.seasoned()].toSorted()).to.deep.equal(["late", "other", "silent"]);
+  });
+});
