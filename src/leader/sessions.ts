@@ -43,6 +43,8 @@ export class Sessions {
   #watches: Watches = new Map();
   #settling: Settling | undefined;
   #since: MonoMs | undefined;
+  /** Since when each process of a worker has been there, for us; by session and counter. */
+  #met: ReadonlyMap<string, MonoMs> = new Map();
   #failures = 0;
   #states = "";
   #view: { readonly view: FleetView; readonly since: MonoMs } | undefined;
@@ -86,9 +88,12 @@ export class Sessions {
 
   /** Workers that have been alive for L under our eyes: any of them could lead without having to watch first. */
   seasoned(): ReadonlySet<SessionId> {
+    const { clock, timings } = this.#options;
     const silent = this.suspects();
-    const all = this.#hasWatchedFor(this.#options.timings.endMs) ? [...this.#watches.keys()] : [];
-    return new Set(all.filter((sid) => !silent.has(sid)));
+    const isSeasoned = (record: WorkerRecord): boolean => clock.mono() - (this.#met.get(processOf(record)) ?? Infinity) >= timings.endMs;
+    return new Set(
+      [...this.#watches.values()].flatMap(({ record }) => (isSeasoned(record) && !silent.has(record._id) ? [record._id] : [])),
+    );
   }
 
   /** Workers that are silent, though not yet for long enough to be ended. */
@@ -160,8 +165,9 @@ export class Sessions {
       const leases = this.#leases();
       const now = clock.mono();
       // After an outage the others have as much to catch up with as we have: nobody's silence is counted through it.
-      if (this.hasFailed) [this.#watches, this.#since] = [new Map(), now];
+      if (this.hasFailed) [this.#watches, this.#since, this.#met] = [new Map(), now, new Map()];
       this.#watches = observeSessions(this.#watches, workers, leases, now);
+      this.#met = new Map(workers.map((w) => [processOf(w), this.#met.get(processOf(w)) ?? now]));
       this.#settling = fleet === undefined ? undefined : observeLife(this.#settling, fleet, leases, now);
       this.#since ??= now;
       const silent = this.suspects();
@@ -196,4 +202,8 @@ export class Sessions {
   #mayLead({ _id, state }: WorkerRecord): boolean {
     return state === "up" && _id !== this.#options.self;
   }
+}
+
+function processOf({ _id, inc }: WorkerRecord): string {
+  return `${_id} ${inc}`;
 }
