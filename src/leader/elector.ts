@@ -9,8 +9,9 @@ import {
   standingAt,
   takeLeadership,
 } from "../core/election.ts";
-import { LeadershipStuckError, StoreUnreachableError } from "../core/errors.ts";
+import { LeadershipStuckError } from "../core/errors.ts";
 import type { SessionId } from "../core/ids.ts";
+import { isPassing } from "../process/retry.ts";
 import type { LeaderBus } from "./events.ts";
 
 /** Where the lease of leadership lies. Every call ends within two retry periods. */
@@ -35,6 +36,7 @@ export type ElectorOptions = {
 
 /** Waits come with up to so much more, so that candidates do not look all at once. Source: client-go's jitter. */
 const JITTER = 0.2;
+const GIVE_UP_TRIES = 3;
 /** Who gave leadership up of its own accord leaves it to others for so many retries. */
 const REST = 4;
 
@@ -59,7 +61,7 @@ export class Elector {
     const { clock, timings } = this.#options;
     while (!signal.aborted) {
       const held = await this.#tolerate(() => this.#stand());
-      if (held !== undefined && !signal.aborted) await this.#hold(held, lead, signal);
+      if (held !== undefined) await this.#hold(held, lead, signal);
       else await clock.sleep(this.#jittered(timings.retryMs), signal).catch(() => {});
     }
   }
@@ -101,9 +103,9 @@ export class Elector {
     ]);
     late.abort();
     if (!inTime) throw new LeadershipStuckError();
-    await work;
     if (ownAccord) this.#restsUntil = after(clock.mono(), REST * timings.retryMs);
     if (!lost) await this.#tolerate(() => this.#giveUp());
+    await work; // a fault of the work's own is for the process
   }
 
   /** Renews until the signal aborts, or this process is no candidate any more. Returns whether the lease was lost, and
@@ -118,10 +120,10 @@ export class Elector {
       await clock.sleep(Math.min(left, timings.retryMs), signal).catch(() => {});
       if (signal.aborted || fitness(null).isBarred) break;
       const now = clock.mono();
-      const isOver = clock.sleep(Math.max(0, sentAt + timings.renewDeadlineMs - now), signal).then(
-        () => undefined,
-        () => undefined,
-      );
+      const answered = new AbortController();
+      const isOver = clock
+        .sleep(Math.max(0, sentAt + timings.renewDeadlineMs - now), AbortSignal.any([signal, answered.signal]))
+        .catch(() => {});
       const trying = this.#tolerate(async () => {
         const reply = await election.write(takeLeadership(self, found, timings), found.version);
         if (reply !== "conflict") return reply;
@@ -131,6 +133,7 @@ export class Elector {
       });
       // A write that hangs must not outlast the deadline.
       const written = await Promise.race([trying, isOver]);
+      answered.abort();
       if (written === "lost") return { lost: true, sentAt };
       if (written === undefined) continue;
       found = { record: written.record, version: written.version };
@@ -140,10 +143,14 @@ export class Elector {
     return { lost: false, sentAt };
   }
 
+  /** A late write of our own may come in between: then once more. */
   async #giveUp(): Promise<void> {
     const { election, self } = this.#options;
-    const there = await election.read();
-    if (there?.record.holder === self) await election.write({ ...there.record, holder: null }, there.version);
+    for (let tries = 0; tries < GIVE_UP_TRIES; tries++) {
+      const there = await election.read();
+      if (there?.record.holder !== self) return;
+      if ((await election.write({ ...there.record, holder: null }, there.version)) !== "conflict") return;
+    }
   }
 
   #jittered(ms: number): number {
@@ -154,7 +161,7 @@ export class Elector {
     try {
       return await act();
     } catch (error) {
-      if (!(error instanceof StoreUnreachableError)) throw error;
+      if (!isPassing(error)) throw error;
       this.#options.bus.emit("round:failed", { loop: "election", error });
       return undefined;
     }

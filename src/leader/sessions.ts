@@ -183,12 +183,14 @@ export class Sessions {
 
   /** Every process tells of scalings, for `kubectl logs` of a Deployment reads one arbitrary pod; the last one at its start, too. */
   #sawView(view: FleetView, now: MonoMs): void {
-    const { bus, self } = this.#options;
+    const { bus, clock, self } = this.#options;
     if (this.#view?.view.seq === view.seq) return;
     const { lastScaling, leader, sid } = view;
     const isNews = lastScaling !== undefined && lastScaling.at.getTime() !== this.#view?.view.lastScaling?.at.getTime();
     if (isNews && sid !== self) bus.emit("scaled", { ...lastScaling, leader });
-    this.#view = { view, since: now };
+    // Only of the first view nobody here has seen when it came: then people's clocks have to do.
+    const oldMs = this.#view === undefined ? Math.max(0, clock.wall().getTime() - view.observedAt.getTime()) : 0;
+    this.#view = { view, since: after(now, -oldMs) };
   }
 
   #isOurLife(): boolean {

@@ -47,6 +47,7 @@ export class LeasedLifeline implements Lifeline {
     this.#pulse.beat(options.clock.mono());
     this.#thread.on("message", (message: FromHeartbeat) => this.#hear(message));
     this.#thread.on("error", (error) => this.#lost.reject(error));
+    this.#thread.on("exit", () => this.#lost.reject(new Error("Cannot go on: the heartbeat thread has ended")));
   }
 
   right(): Right {

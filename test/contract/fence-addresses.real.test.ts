@@ -56,10 +56,10 @@ describe("chart/files/fence.sh: what bots may not reach", function () {
       ].join("\n"),
       env: { BOT_DENY_CIDRS: "10.88.0.0/16, fd12::/16", BOT_DENY_PORTS: "8080" },
       command: [
-        ...[dockerd, "--config-file", join(dir, "none.json"), "--data-root", join(dir, "data"), "--exec-root", join(dir, "exec")],
-        ...["--pidfile", join(dir, "docker.pid"), "-H", `unix://${dir}/docker.sock`, "--userland-proxy=false", "--icc=false"],
-        ...["--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", `/${cgroup}`],
-      ],
+        [dockerd, "--config-file", join(dir, "none.json"), "--data-root", join(dir, "data"), "--exec-root", join(dir, "exec")],
+        ["--pidfile", join(dir, "docker.pid"), "-H", `unix://${dir}/docker.sock`, "--userland-proxy=false", "--icc=false"],
+        ["--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", `/${cgroup}`],
+      ].flat(),
     });
     await writeFile(join(dir, "none.json"), "{}");
     fenced.allow(30_000);
