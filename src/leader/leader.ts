@@ -87,7 +87,7 @@ export class Leader {
   /** Leads until the signal aborts, or until somebody else had better lead: with a later term, with sight of the books, or
    *  without segments of its own. */
   async run(signal: AbortSignal): Promise<void> {
-    const { feed, bus, autoscaler } = this.#options;
+    const { feed, bus, autoscaler, sessions } = this.#options;
     this.#mergeDue = true;
     this.#merged = false;
     this.#published = undefined;
@@ -95,6 +95,7 @@ export class Leader {
     const term = await this.#takeTerm(signal);
     this.#waiting = new Map();
     bus.emit("leader:elected", { term });
+    if (sessions !== undefined) sessions.isLeading = true;
     try {
       await runGroup(
         [
@@ -109,6 +110,7 @@ export class Leader {
         signal,
       );
     } finally {
+      if (sessions !== undefined) sessions.isLeading = false;
       this.#figures = undefined;
       bus.emit("leader:resigned", { term });
     }

@@ -101,6 +101,9 @@ export class Sessions {
     return suspects(this.#watches, this.#options.clock.mono(), this.#options.timings);
   }
 
+  /** Whether this process leads: then it looks twice as often, for each bot of a lost worker waits for its looks. */
+  isLeading = false;
+
   /** Looks until the signal aborts, each second, and exactly when a silence becomes long enough. `isNews`: workers have come,
    *  gone, or changed their state. */
   async run(onLook: (isNews: boolean) => void, signal: AbortSignal): Promise<void> {
@@ -110,7 +113,7 @@ export class Sessions {
       await this.#look();
       onLook(before !== this.#states);
       const now = clock.mono();
-      const next = Math.min(after(now, timings.renewMs), nextEndingAt(this.#watches, timings, now) ?? Infinity);
+      const next = Math.min(after(now, this.isLeading ? timings.renewMs / 2 : timings.renewMs), nextEndingAt(this.#watches, timings, now) ?? Infinity);
       await clock.sleep(Math.max(1, next - now), signal).catch(() => {});
     }
   }
