@@ -67,6 +67,8 @@ export type Exit = {
   readonly oom: "no" | "oom" | "likely-oom";
   readonly startedAt: Date | undefined;
   readonly finishedAt: Date | undefined;
+  /** Nobody saw it end: the Engine found it dead when it came up, and calls that exit code 255. */
+  readonly withEngine?: true;
   /** The Engine's own complaint, such as an entrypoint that does not exist. */
   readonly error: string;
 };

@@ -45,7 +45,8 @@ export function afterAdoption(memory: BotMemory, spec: SpecHash, container: Cont
   return { spec, container, upSince: now, attempt: again ? memory.attempt : 0, restarts: again ? memory.restarts : 0 };
 }
 
-export type EndReason = "completed" | "failed" | "crashed" | "stopped";
+/** `lost`: the Engine died, and the bot with it. */
+export type EndReason = "completed" | "failed" | "crashed" | "stopped" | "lost";
 
 /** Decides what the end of a run means. `random` gives [0, 1) for the jitter of the wait. */
 export function afterExit(
@@ -59,6 +60,8 @@ export function afterExit(
   if (stopping !== undefined) return { memory: kept, why: "stopped" };
   if (policy !== "always" && exit.code === 0) return { memory: { ...kept, done: "completed" }, why: "completed" };
   if (policy === "never") return { memory: { ...kept, done: "failed" }, why: "failed" };
+  // No fault of the bot's: it is started again at once, and this counts as no crash.
+  if (exit.withEngine === true) return { memory: { ...kept, ...(_ended !== undefined && { container: _ended }) }, why: "lost" };
   const forgiven = upSince !== undefined && now - upSince >= CRASH_RESET_MS;
   return { memory: { ...kept, ...nextTry(forgiven ? 0 : kept.attempt, now, random) }, why: "crashed" };
 }

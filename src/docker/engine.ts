@@ -132,6 +132,7 @@ export function createEngine({
     },
 
     async start(id) {
+      evidence.starts(id);
       try {
         // The Engine looks for the network only now, so this may find that somebody removed it.
         await starting(() =>

@@ -66,6 +66,7 @@ export class EventWatch {
         if (signal.aborted) return;
         if (!(error instanceof EngineUnreachableError || error instanceof EngineRefusedError)) throw error;
         wasSilent = cut.signal.aborted;
+        if (!wasSilent) this.#options.evidence.lostTouch();
       } finally {
         this.#cut = undefined;
         cut.abort(); // nobody waits for what this stream should bring
@@ -103,6 +104,7 @@ export class EventWatch {
     if (nano !== undefined && !this.#seen.add(`${ID} ${action} ${nano}`)) return;
     this.#silences = 0;
     this.#check.tell(ID as ContainerId, action);
+    if (action === "die") this.#options.evidence.sawDeath(ID as ContainerId);
     if (action === "oom") this.#options.evidence.sawOom(ID as ContainerId);
     const bot = botOfLabels(labels);
     if (bot !== undefined) onHint(bot);

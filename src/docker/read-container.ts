@@ -52,6 +52,7 @@ function exitOf(id: ContainerId, state: ContainerInspectInfo["State"], evidence:
     startedAt: dateOf(state.StartedAt),
     finishedAt: dateOf(state.FinishedAt),
     error: state.Error,
+    ...(evidence.diedWithEngine(id, state.ExitCode) && { withEngine: true as const }),
   };
 }
 

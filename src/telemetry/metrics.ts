@@ -2,7 +2,7 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom
 import { BOT_STATES } from "../core/bot.ts";
 import type { Figures } from "../core/figures.ts";
 
-const EXIT_REASONS = ["completed", "failed", "crashed", "stopped"] as const;
+const EXIT_REASONS = ["completed", "failed", "crashed", "stopped", "lost"] as const;
 const START_REASONS = ["new", "changed", "crashed", "lost"] as const;
 const STORES = ["mongodb", "docker"] as const;
 

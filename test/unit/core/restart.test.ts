@@ -35,6 +35,13 @@ describe("core/restart afterExit()", () => {
     });
   }
 
+  it("starts at once what died with its Engine, and counts no crash", () => {
+    const died = anExit({ code: 255, withEngine: true });
+    const { memory, why } = afterExit({ ...up, attempt: 3 }, "always", died, at(100), noJitter);
+    expect([why, memory.attempt, memory.nextStart, memory.container]).to.deep.equal(["lost", 3, undefined, up.container]);
+    expect(afterExit(up, "never", died, at(100), noJitter).why).to.equal("failed");
+  });
+
   it("says nothing about a bot that we stopped", () => {
     const { memory, why } = afterExit({ ...up, stopping: "outdated" }, "never", anExit({ code: 143 }), at(100), noJitter);
     expect(why).to.equal("stopped");

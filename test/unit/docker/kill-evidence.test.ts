@@ -27,3 +27,21 @@ describe("KillEvidence judge()", () => {
     expect([0, 1, 1_024].map((n) => evidence.judge(id(n), 137, false))).to.deep.equal(["no", "likely-oom", "likely-oom"]);
   });
 });
+
+describe("KillEvidence diedWithEngine()", () => {
+  const one = id(1);
+  for (const { why, code = 255, told, gives } of [
+    { why: "started, then the Engine broke off", told: ["starts", "lostTouch"], gives: true },
+    { why: "started by an earlier process", told: [], gives: true },
+    { why: "started by an earlier process, and its end was heard of", told: ["sawDeath"], gives: false },
+    { why: "ended by itself so soon that the event is still on its way", told: ["starts"], gives: false },
+    { why: "ended before the Engine broke off", told: ["starts", "sawDeath", "lostTouch"], gives: false },
+    { why: "started on the Engine that came after", told: ["lostTouch", "starts"], gives: false },
+    { why: "another code: somebody saw it end", code: 137, told: ["starts", "lostTouch"], gives: false },
+  ] as const)
+    it(`${gives ? "says so" : "does not"}: ${why}`, () => {
+      const evidence = new KillEvidence();
+      for (const call of told) evidence[call](one);
+      expect(evidence.diedWithEngine(one, code)).to.equal(gives);
+    });
+});
