@@ -4,14 +4,16 @@ import type { CliDeps } from "./cli/ports.ts";
 import type { Config } from "./config.ts";
 import { openBotLogs } from "./docker/bot-logs.ts";
 import { createEngine } from "./docker/engine.ts";
+import { timingsOf } from "./core/timings.ts";
 import { connectStore } from "./mongo/connect.ts";
+import { openFleetBooks } from "./mongo/fleet-books.ts";
 import { openUserBots } from "./mongo/user-bots.ts";
 import { systemClock } from "./process/clock.ts";
 import { listenForSignals } from "./process/signals.ts";
 import { readVersion } from "./process/version.ts";
+import { adoptFleet } from "./serve/adopt-fleet.ts";
 import { fleetOf } from "./serve/membership.ts";
 import { serve } from "./serve/serve.ts";
-import { claimFleet } from "./worker/fleet.ts";
 
 const adapters = { clock: systemClock, random: Math.random };
 
@@ -23,6 +25,7 @@ const deps: CliDeps = {
   stderr: process.stderr,
   serve,
   openUserBots: (config) => openUserBots(mongoOf(config)),
+  openFleetBooks: (config) => openFleetBooks(mongoOf(config)),
   async readContainerLog(config, bot, lines) {
     const engine = createEngine({ ...adapters, dockerHost: config.dockerHost, stateDir: config.stateDir });
     try {
@@ -40,9 +43,10 @@ const deps: CliDeps = {
     const engine = createEngine({ ...adapters, dockerHost: config.dockerHost, stateDir: config.stateDir });
     const mongo = await connectStore({ ...mongoOf(config), ...adapters });
     try {
-      const owner = await fleetOf(config, engine);
-      await claimFleet(mongo.store, { owner, coordination: config.coordination, incarnation: randomUUID(), oldFleetIsStopped: true });
-      return `Database "${config.dbName}" belongs to fleet "${owner}" from now on`;
+      const { renewMs } = timingsOf(config);
+      const { coordination, dbName } = config;
+      const options = { store: mongo.store, clock: systemClock, owner: await fleetOf(config, engine), renewMs, coordination, dbName };
+      return await adoptFleet({ ...options, incarnation: randomUUID() });
     } finally {
       await mongo.close();
       engine.close();

@@ -4,14 +4,14 @@ import { botIdOf, type BotId } from "../core/ids.ts";
 import type { BotReader } from "../document/pick-reading.ts";
 import { createBotReader } from "../document/read-bot.ts";
 import { CommandError, EXIT } from "./exit-codes.ts";
-import type { CliDeps, UserBots } from "./ports.ts";
+import type { CliDeps, FleetBooks, UserBots } from "./ports.ts";
 import { oneLine } from "./terminal.ts";
 
 export type Output = { readonly output: "table" | "json" };
 type Settings = { readonly config: Config; readonly read: BotReader };
 export type Session = Settings & { readonly bots: UserBots };
 
-/** What the `bots` commands share. */
+/** What the commands share. */
 export type CommandContext = {
   readonly deps: CliDeps;
   readonly print: (text: string) => void;
@@ -22,6 +22,8 @@ export type CommandContext = {
   readonly readSettings: () => Settings;
   /** Opens the store, and closes it whatever happens. */
   readonly withBots: (use: (session: Session) => Promise<void>, settings?: Settings) => Promise<void>;
+  /** The same for the fleet's books. */
+  readonly withFleet: (use: (books: FleetBooks, config: Config) => Promise<void>) => Promise<void>;
 };
 
 export function createContext(deps: CliDeps): CommandContext {
@@ -46,6 +48,15 @@ export function createContext(deps: CliDeps): CommandContext {
         await bots.close();
       }
     },
+    async withFleet(use) {
+      const { config } = readSettings();
+      const books = await deps.openFleetBooks(config);
+      try {
+        await use(books, config);
+      } finally {
+        await books.close();
+      }
+    },
   };
 }
 
@@ -59,6 +70,12 @@ export function idOf(text: string): BotId {
 /** A whole number of an option. @throws {InvalidArgumentError} */
 export function count(text: string): number {
   if (!/^\d{1,6}$/.test(text)) throw new InvalidArgumentError("It must be a whole number up to 999999.");
+  return Number(text);
+}
+
+/** A whole number of seconds of an option. @throws {InvalidArgumentError} */
+export function seconds(text: string): number {
+  if (!/^[1-9]\d{0,4}$/.test(text)) throw new InvalidArgumentError("It must be a whole number of seconds from 1 to 99999.");
   return Number(text);
 }
 

@@ -8,7 +8,7 @@ export const EXIT_MEANINGS: readonly (readonly [code: number, meaning: string])[
   [EXIT.failure, "failed for another reason; the message says which"],
   [EXIT.usage, "the command line is wrong"],
   [EXIT.data, "a file is not readable as YAML or JSON, or a bot in it is invalid; nothing was written"],
-  [EXIT.missing, "no such bot or file"],
+  [EXIT.missing, "no such bot, worker or file"],
   [EXIT.unavailable, "MongoDB or the Docker Engine cannot be reached"],
   [EXIT.configuration, "the configuration is wrong; the message names every fault"],
 ];

@@ -1,8 +1,9 @@
 import type { Config, ParsedConfig } from "../config.ts";
 import type { FoundDocument } from "../core/bot.ts";
 import type { Clock } from "../core/clock.ts";
+import type { FoundLeadership } from "../core/election.ts";
 import type { BotId, SegmentId, SessionId } from "../core/ids.ts";
-import type { PlacementRecord, RunRecord, SegmentRecord, StatusRecord, WorkerRecord } from "../core/records.ts";
+import type { FleetRecord, FleetView, PlacementRecord, RunRecord, SegmentRecord, StatusRecord, WorkerRecord } from "../core/records.ts";
 
 /** What the command line needs of MongoDB, with the user's own rights. Every method throws StoreUnreachableError when
  *  no answer came. Where an ObjectId and the string that spells it both exist, a BotId means the ObjectId. */
@@ -26,6 +27,35 @@ export interface UserBots {
   placement(id: BotId): Promise<PlacementRecord | undefined>;
   segment(id: SegmentId): Promise<SegmentRecord | undefined>;
   worker(id: SessionId): Promise<WorkerRecord | undefined>;
+  close(): Promise<void>;
+}
+
+/** What moves while a fleet lives. */
+export type FleetSigns = {
+  readonly workers: readonly WorkerRecord[];
+  readonly view: FleetView | undefined;
+  /** Who leads, by the lease of COORDINATION=mongo. */
+  readonly election: FoundLeadership | undefined;
+};
+
+/** All that the books say of a fleet. Segments are read before workers, so that whoever owns one is known. */
+export type FleetLook = FleetSigns & {
+  readonly fleet: FleetRecord | undefined;
+  readonly term: number | undefined;
+  /** Segments with at least one bot that should run. */
+  readonly active: readonly SegmentId[];
+  readonly segments: readonly SegmentRecord[];
+};
+
+/** The fleet's books in MongoDB, with the user's own rights: reading `runtime.*`, and for `askToDrain` writing
+ *  `runtime.workers`. Every method throws StoreUnreachableError when no answer came. */
+export interface FleetBooks {
+  signs(): Promise<FleetSigns>;
+  look(): Promise<FleetLook>;
+  workers(): Promise<readonly WorkerRecord[]>;
+  ownedBy(id: SessionId): Promise<readonly SegmentId[]>;
+  /** The worker hears of it with its next renewal. `ended`: the session is no more, and nothing was written. */
+  askToDrain(id: SessionId): Promise<"asked" | "ended">;
   close(): Promise<void>;
 }
 
@@ -57,6 +87,7 @@ export type CliDeps = {
   /** Runs until it is told to stop; gives the exit code. It logs `parsed.warnings` itself. */
   readonly serve: (parsed: ParsedConfig) => Promise<number>;
   readonly openUserBots: (config: Config) => Promise<UserBots>;
+  readonly openFleetBooks: (config: Config) => Promise<FleetBooks>;
   /** The last lines of the bot's container on this machine's Engine; undefined: it has none.
    *  @throws {EngineUnreachableError} */
   readonly readContainerLog: (config: Config, bot: BotId, lines: number) => Promise<string | undefined>;

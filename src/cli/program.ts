@@ -1,7 +1,10 @@
 import { Command, CommanderError } from "commander";
 import { describeConfig, parseConfig } from "../config.ts";
 import { addBotCommands } from "./bot-commands.ts";
+import { createContext } from "./command-context.ts";
+import { addDrainCommand } from "./drain-command.ts";
 import { EXIT, EXIT_MEANINGS, errorText, exitCodeOf } from "./exit-codes.ts";
+import { addFleetCommand } from "./fleet-command.ts";
 import { outputOption, ttyWidth } from "./options.ts";
 import type { CliDeps } from "./ports.ts";
 import { renderTable } from "./table.ts";
@@ -23,7 +26,7 @@ function createProgram(deps: CliDeps, onExitCode: (code: number) => void = () =>
     .addHelpText(
       "after",
       () =>
-        `\nExamples:\n  runtime                                  run bots until SIGTERM\n  runtime config                           show the settings in effect\n  runtime bots apply -f bots.yaml          write bots\n  runtime bots list --output json          show bots to a script\n\n${exitCodeHelp()}\n\nThe settings are environment variables; MONGO_URI is required.`,
+        `\nExamples:\n  runtime                                  run bots until SIGTERM\n  runtime config                           show the settings in effect\n  runtime bots apply -f bots.yaml          write bots\n  runtime bots list --output json          show bots to a script\n  runtime fleet                            show who leads and who runs what\n\n${exitCodeHelp()}\n\nThe settings are environment variables; MONGO_URI is required.`,
     );
 
   program
@@ -59,17 +62,9 @@ function createProgram(deps: CliDeps, onExitCode: (code: number) => void = () =>
 
   addBotCommands(program.command("bots").description("read and write bots"), deps);
 
-  program
-    .command("fleet")
-    .description("whose database this is")
-    .command("adopt")
-    .description("take over a database that another fleet holds")
-    .requiredOption("--old-fleet-is-stopped", "you vouch that no bot of the old fleet runs any more; if one does, it will run twice")
-    .action(async () => {
-      const { config } = parseConfig(deps.env);
-      deps.stdout.write(`${oneLine(await deps.adoptFleet(config))}\n`);
-    })
-    .addHelpText("after", "\nExample:\n  runtime fleet adopt --old-fleet-is-stopped");
+  const context = createContext(deps);
+  addFleetCommand(program, context);
+  addDrainCommand(program, context);
   return program;
 }
 

@@ -1,8 +1,8 @@
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 import type { BotId } from "../core/ids.ts";
 import type { StatusRecord } from "../core/records.ts";
 import { pickReading } from "../document/pick-reading.ts";
-import { type CommandContext, idOf, missing, type Output, type Session } from "./command-context.ts";
+import { type CommandContext, idOf, missing, type Output, seconds, type Session } from "./command-context.ts";
 import { CommandError, EXIT } from "./exit-codes.ts";
 import { outputOption } from "./options.ts";
 import type { CliDeps } from "./ports.ts";
@@ -80,9 +80,4 @@ async function untilRunning(id: BotId, limitSeconds: number, session: Session, {
     }
     await clock.sleep(POLL_MS, never);
   }
-}
-
-function seconds(text: string): number {
-  if (!/^[1-9]\d{0,4}$/.test(text)) throw new InvalidArgumentError("It must be a whole number of seconds from 1 to 99999.");
-  return Number(text);
 }

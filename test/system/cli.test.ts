@@ -49,6 +49,30 @@ describe("system: the command line on a running fleet", function () {
     return out;
   }
 
+  it("shows the fleet, drains its worker, and a restart ends the drain", async () => {
+    await runtime.bots.insertOne(aBot("ticker", counter));
+    await runtime.until("ticker", "running");
+    const fleet = async () =>
+      JSON.parse((await runtime.cli(["fleet", "--output", "json"])).stdout) as {
+        readonly workers: { readonly pod: string; readonly state: string; readonly renews: boolean; readonly segments: number[] }[];
+        readonly waiting: { readonly segment: number }[];
+      };
+    const [worker, ...others] = (await fleet()).workers;
+    expect([worker?.state, worker?.renews, worker?.segments.length, others]).to.deep.equal(["up", true, 1, []]);
+
+    const { code, stdout, stderr } = await runtime.cli(["drain", worker?.pod ?? "", "--wait", "60"]);
+    expect([code, stderr]).to.satisfy(([c, text]: [number, string]) => c === 0 && text.includes("no other worker is up"));
+    expect(stdout).to.include("drains: 1 segment to release").and.to.include("has released all its segments");
+    const drained = await fleet();
+    expect([drained.workers[0]?.state, drained.workers[0]?.renews, drained.workers[0]?.segments]).to.deep.equal(["draining", true, []]);
+    expect(drained.waiting.map((w) => w.segment)).to.deep.equal(worker?.segments);
+    expect(await runtime.docker.listContainers()).to.deep.equal([]);
+
+    await runtime.stop();
+    await runtime.start();
+    await runtime.until("ticker", "running");
+  });
+
   it("restarts a bot, waits for it, and apply does not undo that", async () => {
     const file = JSON.stringify(aBot("ticker", counter));
     await runtime.cli(["bots", "apply", "-f", "-"], file);

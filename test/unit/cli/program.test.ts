@@ -11,6 +11,7 @@ import type { FoundDocument } from "../../../src/core/bot.ts";
 import type { RunRecord, StatusRecord } from "../../../src/core/records.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 
+const unavailable = new StoreUnreachableError("Cannot reach MongoDB", { cause: new Error("refused") });
 const env = { MONGO_URI: "mongodb://u:secret@h" };
 const status = {
   _id: "a",
@@ -98,6 +99,7 @@ async function cli(
     env,
     serve: async () => 0,
     openUserBots: async () => bots,
+    openFleetBooks: async () => Promise.reject(unavailable),
     readContainerLog: async () => undefined,
     openBotLogs: () => ({ find: async () => undefined, close: () => {} }),
     clock: new FakeClock(),
@@ -125,6 +127,7 @@ describe("the command line", () => {
     ["bots"],
     ["fleet"],
     ["fleet", "adopt"],
+    ["drain"],
     ...["list", "get", "explain", "logs", "apply", "delete", "enable", "disable", "restart"].map((c) => ["bots", c]),
   ];
   for (const command of commands) {
@@ -132,7 +135,7 @@ describe("the command line", () => {
       const { code, stdout } = await cli([...command, "--help"]);
       expect(code).to.equal(0);
       expect(stdout).to.include("Usage: runtime");
-      if (command.join() !== "fleet") expect(stdout).to.match(/Examples?:/);
+      expect(stdout).to.match(/Examples?:/);
     });
   }
   it("documents every exit code", async () => {
@@ -141,7 +144,6 @@ describe("the command line", () => {
   });
   it("tells its version", async () => expect(await cli(["--version"])).to.deep.equal({ code: 0, stdout: "1.2.3\n", stderr: "" }));
 
-  const unavailable = new StoreUnreachableError("Cannot reach MongoDB", { cause: new Error("refused") });
   const exits: readonly { why: string; args: readonly string[]; gives: number; says: string; more?: Parameters<typeof cli>[1] }[] = [
     { why: "an unknown command", args: ["bost"], gives: 2, says: "unknown command 'bost'" },
     { why: "an unknown sub-command", args: ["bots", "lst"], gives: 2, says: "Did you mean list?" },
@@ -149,6 +151,10 @@ describe("the command line", () => {
     { why: "an unknown format", args: ["bots", "list", "--output", "xml"], gives: 2, says: "Allowed choices are table, json" },
     { why: "no file to apply", args: ["bots", "apply"], gives: 2, says: "--file" },
     { why: "no vow", args: ["fleet", "adopt"], gives: 2, says: "--old-fleet-is-stopped" },
+    { why: "an unknown word after fleet", args: ["fleet", "adpot"], gives: 2, says: "unknown command 'adpot'" },
+    { why: "nobody to drain", args: ["drain"], gives: 2, says: "missing required argument 'worker'" },
+    { why: "no time to drain in", args: ["drain", "a", "--wait", "0"], gives: 2, says: "whole number of seconds" },
+    { why: "MongoDB away from a fleet", args: ["fleet"], gives: 69, says: "Cannot reach MongoDB" },
     { why: "no number", args: ["bots", "logs", "a", "--tail", "-1"], gives: 2, says: "whole number" },
     { why: "two logs at once", args: ["bots", "logs", "a", "-f", "--previous"], gives: 2, says: "cannot be used with option '--previous'" },
     {
