@@ -75,7 +75,7 @@ async function fromKubeconfig(path: string): Promise<Access> {
     ...pem("cert", read.cert),
     ...pem("key", read.key),
     ...(read.servername !== undefined && { servername: read.servername }),
-    isUnverified: cluster.skipTLSVerify === true,
+    isUnverified: cluster.skipTLSVerify,
     headers: { ...basic, ...(read.headers as Record<string, string>) },
   };
 }
