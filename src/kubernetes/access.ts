@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { isIPv6 } from "node:net";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { ConfigurationError } from "../core/errors.ts";
 
 /** How to reach the API server: plain data, so that a thread can be given it. */
@@ -60,7 +60,12 @@ async function fromKubeconfig(path: string): Promise<Access> {
     throw new ConfigurationError("Cannot find the Kubernetes API: run in a cluster with a service account, or set KUBECONFIG");
   const { KubeConfig } = await import("@kubernetes/client-node");
   const file = new KubeConfig();
-  file.loadFromDefault(); // KUBECONFIG may be a list of files
+  const parts = path.split(delimiter).filter((name) => name !== "");
+  for (const [i, part] of parts.entries()) {
+    const next = new KubeConfig();
+    next.loadFromFile(part);
+    file.mergeConfig(next, i > 0); // the first one says which context is current
+  }
   const cluster = file.getCurrentCluster();
   if (cluster === null) throw new ConfigurationError(`Cannot use KUBECONFIG "${path}": it has no current context`);
   const user = file.getCurrentUser();
