@@ -58,7 +58,7 @@ export class DeploymentEvents {
   #body(uid: string, type: string, reason: string, message: string, now: string) {
     const { namespace, deployment, pod, wall } = this.#options;
     // As client-go names them: the object, then a time that no other Event of it has.
-    const name = `${deployment}.${wall().getTime().toString(16)}.${(this.#turn++).toString(16)}.${pod.slice(-5)}`;
+    const name = `${deployment}.${wall().getTime().toString(16)}.${(this.#turn++).toString(16)}.${pod.slice(-5).replaceAll(/[^a-z0-9]/g, "")}0`;
     return {
       apiVersion: "v1",
       kind: "Event",

@@ -107,8 +107,9 @@ export async function removeLease({ client, namespace, lock, callMs }: LeasePlac
   await client.call({ verb: "delete", what: `leases "${name}"`, path, limitMs: callMs, expect: [404] });
 }
 
+/** A pod's UID keeps its letters; `/` and what else no object may be called become dashes. */
 function leaseName(lock: string, sid: SessionId): string {
-  return `${lock}-${sid.replaceAll("/", "-")}`;
+  return `${lock}-${sid.toLowerCase().replaceAll(/[^a-z0-9.-]/g, "-")}`;
 }
 
 function fleetLabels(lock: string): Readonly<Record<string, string>> {

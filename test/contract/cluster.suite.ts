@@ -24,12 +24,12 @@ const template = {
 const someone = sid("8f8f-1/2");
 const mine = { sid: someone, inc: 1, incarnation: "life" };
 
-export function aDeployment(): RawObject {
+function aDeployment(): RawObject {
   const spec = { selector: { matchLabels: { app: "runtime" } }, template };
   return { apiVersion: "apps/v1", kind: "Deployment", metadata: { name: "runtime" }, spec: { replicas: 1, ...spec } };
 }
 
-export function aPod(name: string, replicaSet = "runtime-1"): RawObject {
+function aPod(name: string, replicaSet = "runtime-1"): RawObject {
   const ownerReferences = [{ apiVersion: "apps/v1", kind: "ReplicaSet", name: replicaSet, uid: "u-1" }];
   return { apiVersion: "v1", kind: "Pod", metadata: { name, labels: { app: "runtime" }, ownerReferences }, spec: template.spec };
 }

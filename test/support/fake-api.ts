@@ -7,7 +7,7 @@ type Stored = { metadata: { name: string; uid: string; resourceVersion: string; 
 type Stream = { readonly resource: string; readonly query: URLSearchParams; readonly response: ServerResponse };
 type Fault =
   | { readonly kind: "status"; readonly status: number; readonly body?: object; readonly headers?: Record<string, string> }
-  | { readonly kind: "hang" | "cut" | "lose" };
+  | { readonly kind: "hang" | "stall" | "cut" | "lose" };
 export type Asked = {
   readonly method: string;
   readonly path: string;
@@ -64,7 +64,7 @@ export class FakeApi {
     await new Promise<void>((resolve) => (server === undefined ? resolve() : server.close(() => resolve())));
   }
 
-  /** The next request whose "METHOD path" matches meets the fault: `hang` never answers, `cut` breaks the connection before
+  /** The next request whose "METHOD path" matches meets the fault: `hang` never answers, `stall` stops in the middle of its answer, `cut` breaks the connection before
    *  anything is done, `lose` does it and then breaks. */
   failNext(match: RegExp, fault: Fault, times = 1): void {
     for (let i = 0; i < times; i++) this.#faults.push({ match, fault });
@@ -123,6 +123,11 @@ export class FakeApi {
     const at = this.#faults.findIndex(({ match }) => match.test(`${method} ${request.url}`));
     const fault = at < 0 ? undefined : this.#faults.splice(at, 1)[0]?.fault;
     if (fault?.kind === "hang") return void this.#held.add(response);
+    if (fault?.kind === "stall") {
+      response.writeHead(200, { "content-type": "application/json" });
+      response.write('{"kind":');
+      return void this.#held.add(response);
+    }
     if (fault?.kind === "cut") return void request.socket.resetAndDestroy();
     if (fault?.kind === "status") {
       response.writeHead(fault.status, { "content-type": "application/json", ...fault.headers });

@@ -61,6 +61,11 @@ describe("kubernetes: ApiClient", () => {
     expect(await rejection(new ApiClient(api.access).call(ask))).to.be.instanceOf(ClusterUnreachableError);
   });
 
+  it("ends a call whose answer stops half-way", async () => {
+    api.failNext(any, { kind: "stall" });
+    expect(await rejection(client.call({ ...ask, limitMs: 50 }))).to.be.instanceOf(ClusterUnreachableError);
+  });
+
   it("ends the opening of a stream in time", async () => {
     api.failNext(any, { kind: "hang" });
     expect(await rejection(client.open({ ...ask, limitMs: 50 }))).to.be.instanceOf(ClusterUnreachableError);

@@ -128,7 +128,7 @@ describe("kubernetes: WatchedList", () => {
   for (const { why, match, fault } of [
     { why: "a list that fails", match: LIST, fault: { kind: "status", status: 500 } },
     { why: "a list that is refused", match: LIST, fault: { kind: "status", status: 403 } },
-    { why: "a list that is told to wait", match: LIST, fault: { kind: "cut" } },
+    { why: "a list that is broken off", match: LIST, fault: { kind: "cut" } },
     { why: "a watch that fails", match: WATCH, fault: { kind: "status", status: 500 } },
     { why: "a watch that is told to wait", match: WATCH, fault: { kind: "status", status: 429, headers: { "retry-after": "1" } } },
   ] as const) {
@@ -140,6 +140,15 @@ describe("kubernetes: WatchedList", () => {
       await settled({ a: "1" });
     });
   }
+
+  it("gives up a stream that stops in the middle of an event, which comes again", async () => {
+    api.failNext(WATCH, { kind: "stall" });
+    begin(100);
+    await eventually("the fault", async () => faults.length === 1);
+    put("b", "1");
+    await settled({ a: "1", b: "1" });
+    expect(count(LIST)).to.equal(1);
+  });
 
   it("gives up a stream that brings nothing, and one that bookmarks keep alive it keeps", async () => {
     begin(1_000);
