@@ -1,5 +1,6 @@
 import { expect } from "chai";
 import { EventEmitter } from "node:events";
+import { electionTimings } from "../../../src/core/election.ts";
 import { ApiClient } from "../../../src/kubernetes/client.ts";
 import { KubernetesElection } from "../../../src/kubernetes/election.ts";
 import { Elector } from "../../../src/leader/elector.ts";
@@ -8,7 +9,8 @@ import { sid } from "../../support/builders.ts";
 import { eventually } from "../../support/eventually.ts";
 import { FakeApi } from "../../support/fake-api.ts";
 
-const timings = { leaseMs: 2_000, renewDeadlineMs: 1_000, retryMs: 100 };
+/** Four times as fast as in a cluster. */
+const timings = electionTimings(250);
 
 /** One candidate with a watch of its own, as a process has it. */
 class Candidate {
