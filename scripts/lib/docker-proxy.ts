@@ -10,10 +10,13 @@ export interface DockerProxy {
   readonly counts: ReadonlyMap<string, number>;
   /** Breaks every connection: event streams end, and calls under way get no answer. */
   cut(): void;
-  /** The next so many calls that change something are carried out, and their answers are lost. */
-  loseReplies(count: number): void;
+  /** The next so many such calls are carried out, and their answers are lost. `which` is tried on method and path.
+   *  @default every call that changes something */
+  loseReplies(count: number, which?: RegExp): void;
   stop(): Promise<void>;
 }
+
+const CHANGES = /^(POST|DELETE) /;
 
 /** Stands between a client and a Docker Engine; counts what is asked, and breaks it off when told to. */
 export async function proxyDocker(dockerHost: string, socketPath: string): Promise<DockerProxy> {
@@ -22,6 +25,7 @@ export async function proxyDocker(dockerHost: string, socketPath: string): Promi
   const url = new URL(dockerHost);
   const dial = (): Socket => (url.protocol === "unix:" ? connect(url.pathname) : connect(Number(url.port || 2375), url.hostname));
   let toLose = 0;
+  let losable = CHANGES;
   const server = createServer((client) => {
     const engine = dial();
     coupleSockets(client, engine, open);
@@ -30,7 +34,7 @@ export async function proxyDocker(dockerHost: string, socketPath: string): Promi
     client.on("data", (chunk: Buffer) => {
       const call = callOf(chunk);
       if (call !== undefined) counts.set(call, (counts.get(call) ?? 0) + 1);
-      if (toLose > 0 && /^(POST|DELETE) /.test(call ?? "")) {
+      if (toLose > 0 && losable.test(call ?? "")) {
         toLose -= 1;
         loses = true;
       }
@@ -49,7 +53,11 @@ export async function proxyDocker(dockerHost: string, socketPath: string): Promi
     cut();
     await new Promise((done) => server.close(done));
   };
-  return { at: `unix://${socketPath}`, counts, cut, loseReplies: (count) => void (toLose += count), stop };
+  const loseReplies = (count: number, which = CHANGES): void => {
+    toLose += count;
+    losable = which;
+  };
+  return { at: `unix://${socketPath}`, counts, cut, loseReplies, stop };
 }
 
 function callOf(chunk: Buffer): string | undefined {
