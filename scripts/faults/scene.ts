@@ -1,0 +1,97 @@
+// What faults are made of: waits for what the fleet should come to. Every wait has a limit and says what it waited for.
+import { setTimeout as sleep } from "node:timers/promises";
+
+import type { Books, FaultFleet } from "./fleet.ts";
+import type { Run } from "./runs.ts";
+import type { Seat } from "./seat.ts";
+
+/** What one occurrence of a fault left to be measured. */
+export type Occurrence = {
+  /** Whose time without a run counts; none: nothing but duplicates can be told. */
+  readonly bots: readonly string[];
+  /** Where the measured stretch ends, on the beacons' clock: the fault is over for these bots. */
+  readonly closedAt: number;
+  /** What should have been and was not. */
+  readonly faults: readonly string[];
+  /** Where this variant has another bound than its row, in ms. */
+  readonly boundMs?: number;
+  /** Anything else that was measured, in ms, by what it is. */
+  readonly also?: Readonly<Record<string, number>>;
+};
+
+const LOOK_MS = 100;
+/** Over its bound by so much a wait is given up: the bound is judged by what was measured, not by this. */
+const SPARE_MS = 45_000;
+
+export class Scene {
+  readonly fleet: FaultFleet;
+  /** Long outages are cut short to what the fault needs. */
+  readonly isShort: boolean;
+  readonly random: () => number;
+  /** Rises with each round, for rows that have variants. */
+  readonly round: number;
+
+  constructor(fleet: FaultFleet, options: { readonly isShort: boolean; readonly random: () => number; readonly round: number }) {
+    this.fleet = fleet;
+    this.isShort = options.isShort;
+    this.random = options.random;
+    this.round = options.round;
+  }
+
+  /** A time of ownership.md in this run's profile. */
+  ms(ms: number): number {
+    return ms * this.fleet.bounds.factor;
+  }
+
+  pause(ms: number): Promise<void> {
+    return sleep(ms);
+  }
+
+  /** Polls until the look gives a value. @throws {Error} */
+  async see<T>(what: string, limitMs: number, look: () => Promise<T | undefined>): Promise<T> {
+    const end = performance.now() + limitMs;
+    for (;;) {
+      const value = await look();
+      if (value !== undefined) return value;
+      if (performance.now() > end) throw new Error(`Cannot see ${what} within ${Math.round(limitMs / 1_000)} s`);
+      await sleep(LOOK_MS);
+    }
+  }
+
+  /** The living session of a seat. */
+  async session(seat: Seat): Promise<Books["workers"][number]> {
+    return this.see(`a living session of ${seat.name}`, 60_000, async () => livingOf(await this.fleet.books(), seat));
+  }
+
+  async botsOf(seat: Seat): Promise<readonly string[]> {
+    return (await this.fleet.botsBySeat()).get(seat.name) ?? [];
+  }
+
+  /** Waits until the session has ended, its segments have living owners and each of the bots sends from a life that began since. */
+  async takenOver(sid: string, bots: readonly string[], since: number, boundMs: number): Promise<number> {
+    await this.see(`the end of session ${sid} and another owner`, boundMs + SPARE_MS, async () => {
+      const { workers, segments } = await this.fleet.books();
+      const isOver = workers.every(({ _id, state }) => _id !== sid || state === "dead" || state === "gone");
+      return (isOver && segments.every(({ owner }) => owner !== sid)) || undefined;
+    });
+    return this.running(bots, boundMs + SPARE_MS, since);
+  }
+
+  /** Waits until each bot sends, from a life that began after `since`. Returns the time on the beacons' clock. */
+  async running(bots: readonly string[], limitMs: number, since = Number.NEGATIVE_INFINITY): Promise<number> {
+    await this.see(`${bots.length} bots running`, limitMs, async () => {
+      const now = this.fleet.now();
+      const alive = new Set((await this.fleet.runs()).filter((run) => run.first > since && this.isFresh(run, now)).map(({ bot }) => bot));
+      return bots.every((bot) => alive.has(bot)) || undefined;
+    });
+    return this.fleet.now();
+  }
+
+  isFresh({ last }: Run, now: number): boolean {
+    return now - last < Math.max(300, 5 * this.fleet.options.everyMs);
+  }
+}
+
+function livingOf({ workers }: Books, { name }: Seat): Books["workers"][number] | undefined {
+  return workers.find(({ pod, state }) => pod === name && (state === "up" || state === "draining"));
+}
