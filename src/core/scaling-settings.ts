@@ -1,6 +1,6 @@
 import type { ScalingBounds } from "./scaling.ts";
 
-export type ScalerMode = "native" | "keda" | "none";
+type ScalerMode = "native" | "keda" | "none";
 
 /** What the operator may change while the fleet runs. */
 export type ScalingSettings = ScalingBounds & { readonly mode: ScalerMode; readonly checkIntervalMs: number };

@@ -113,7 +113,10 @@ export class Sessions {
       await this.#look();
       onLook(before !== this.#states);
       const now = clock.mono();
-      const next = Math.min(after(now, this.isLeading ? timings.renewMs / 2 : timings.renewMs), nextEndingAt(this.#watches, timings, now) ?? Infinity);
+      const next = Math.min(
+        after(now, this.isLeading ? timings.renewMs / 2 : timings.renewMs),
+        nextEndingAt(this.#watches, timings, now) ?? Infinity,
+      );
       await clock.sleep(Math.max(1, next - now), signal).catch(() => {});
     }
   }
