@@ -173,6 +173,14 @@ describe("runtime fleet", () => {
     expect(await leader()).to.equal(null);
   });
 
+  it("believes no lease that an earlier life of the database with COORDINATION=mongo has left", async () => {
+    const { store, books, tick } = fleet();
+    store.put("control", { _id: "fleet", owner: "engine", coordination: "single", schema: 1, incarnation: "i" });
+    store.published = aFleetView({ leader: "pod-b", sid: sid("b") });
+    const { stdout } = await cli(["fleet", "--output", "json"], books, store, tick);
+    expect(reportOf(stdout).leader).to.deep.equal({ pod: "pod-b", session: "b", renews: false });
+  });
+
   it("tells asked, stopping and empty apart", async () => {
     const { store, books } = fleet();
     store.put("workers", aWorker("a", { drain: true }));
