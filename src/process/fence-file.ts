@@ -3,25 +3,39 @@ import { join } from "node:path";
 import type { MonoMs } from "../core/clock.ts";
 import type { FenceFile as FenceWord } from "../core/fence.ts";
 
+/** Times in the files are whole hundredths of a second, as /proc/uptime has them; in ms. */
+const UNIT_MS = 10;
+
+/** What the fence says of itself at a poll. */
+type Tick = { readonly now: MonoMs; readonly bootId: string; readonly state: string; readonly trips: number };
+
+/** The files in the directory that worker and fence share. Synchronous: they lie in memory, and the writer is a thread of
+ *  its own that has nothing else to do. */
 export class FenceFile {
+  /** Which boot of the machine this is: the same for all containers of one kernel. */
   readonly bootId = readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
   readonly #dir: string;
+
   constructor(dir: string) {
     this.#dir = dir;
   }
+
+  /** Replaces the deadline at once, so that no reader sees half of it. @throws what the system says */
   write({ deadline, reading, bootId }: FenceWord): void {
     const path = join(this.#dir, "deadline");
-    writeFileSync(`${path}.new`, `${Math.floor(deadline / 10)} ${Math.floor(reading / 10)} ${bootId}\n`);
+    writeFileSync(`${path}.new`, `${Math.floor(deadline / UNIT_MS)} ${Math.floor(reading / UNIT_MS)} ${bootId}\n`);
     renameSync(`${path}.new`, path);
   }
-  readTick(): { now: MonoMs; bootId: string; state: string; trips: number } | undefined {
+
+  /** Undefined when there is none yet, or when it was read half-written. */
+  readTick(): Tick | undefined {
+    let text: string;
     try {
-      const [, now, bootId, state, trips] = /^(\d+) (\S+) (\S+) (\d+)\n$/.exec(readFileSync(join(this.#dir, "tick"), "latin1")) ?? [];
-      return now === undefined
-        ? undefined
-        : { now: (Number(now) * 10) as MonoMs, bootId: bootId ?? "", state: state ?? "", trips: Number(trips) };
+      text = readFileSync(join(this.#dir, "tick"), "latin1");
     } catch {
       return undefined;
     }
+    const [, now, bootId = "", state = "", trips] = /^(\d+) (\S+) (\S+) (\d+)\n$/.exec(text) ?? [];
+    return now === undefined ? undefined : { now: (Number(now) * UNIT_MS) as MonoMs, bootId, state, trips: Number(trips) };
   }
 }

@@ -3,6 +3,7 @@ import { BotRunnerError } from "../core/errors.ts";
 import { type BotId, keyOf, type SessionId } from "../core/ids.ts";
 import { readyForMove } from "../core/operations.ts";
 import type { SegmentRecord } from "../core/records.ts";
+import { isPassing } from "../process/retry.ts";
 import type { WorkerBus } from "./events.ts";
 import type { Engine, WorkerStore } from "./ports.ts";
 
@@ -67,6 +68,8 @@ export class Preloads {
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof BotRunnerError)) throw error;
+      // The Engine may only be coming up: whoever asks again gets another try.
+      if (isPassing(error)) this.#begun.delete(segment);
       bus.emit("round:failed", { loop: "preload", error });
     }
   }

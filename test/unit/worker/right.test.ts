@@ -189,4 +189,12 @@ describe("worker/worker: by what right", () => {
     expect(store.applied.filter(({ operation }) => operation.op === "ready")).to.have.length(1);
     expect(engine.running()).to.deep.equal([]);
   });
+
+  it("tries again for images while the engine is only coming up", async () => {
+    engine.failNext("ensureImage");
+    store.put("segments", aSegment(segment, { state: "assigned", owner: sid("b"), epoch: epoch(7), target: sid("w") }));
+    begin();
+    await clock.advance(3_000);
+    expect(store.get("segments", segment)).to.deep.include({ ready: 7 });
+  });
 });
