@@ -60,8 +60,8 @@ export type PodView = {
   /** Phase Succeeded or Failed, and every container, sidecars too, terminated with a reason other than
    *  ContainerStatusUnknown: nothing of it can run. Source: ownership.md "Leader". */
   readonly isProvenDead: boolean;
-  /** The node is gone or unreachable and the pod has a deletion time stamp or a NotReady/Unknown condition: it is counted by
-   *  the Deployment though it serves nobody. */
+  /** Its node is gone or unreachable, so it serves nobody, and the Deployment still counts it. A pod that is being deleted is
+   *  not counted, and not lost in this sense. */
   readonly isLost: boolean;
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;

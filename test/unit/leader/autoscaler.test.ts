@@ -1,0 +1,199 @@
+import { EventEmitter } from "node:events";
+import { expect } from "chai";
+import type { Observed } from "../../../src/core/assignment.ts";
+import type { WorkerRecord } from "../../../src/core/records.ts";
+import { Autoscaler } from "../../../src/leader/autoscaler.ts";
+import type { LeaderEvents } from "../../../src/leader/events.ts";
+import { aSegment, aWorker, segment, sid } from "../../support/builders.ts";
+import { aPod, FakeCluster } from "../../support/fake-cluster.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+import { ModelStore } from "../../support/model-store.ts";
+
+const COST = "controller.kubernetes.io/pod-deletion-cost";
+const base = { mode: "native", min: 3, max: 40, standby: 0, cooldownMs: 30_000, checkIntervalMs: 15_000 } as const;
+
+describe("leader/autoscaler Autoscaler", () => {
+  let clock: FakeClock;
+  let cluster: FakeCluster;
+  let store: ModelStore;
+  let scaler: Autoscaler;
+  let told: string[];
+  let end: AbortController;
+  let running: Promise<void>;
+
+  /** `count` active segments; workers "lead", "w1", "w2"...; the first ones own a segment each. */
+  function look(count: number, workers: readonly string[] = ["lead", "w1", "w2"], owned = workers.length - 1): Observed {
+    const ids = Array.from({ length: count }, (_, i) => segment(i + 1));
+    const segments = ids.map((id, i) => aSegment(id, i < owned ? { state: "assigned", owner: sid(`w${i + 1}`) } : {}));
+    return {
+      active: ids,
+      segments,
+      workers: workers.map((id) => store.get<WorkerRecord>("workers", id) ?? aWorker(id)),
+      leader: sid("lead"),
+    };
+  }
+  const pods = (...names: string[]): void => {
+    for (const name of names) {
+      cluster.add(aPod(name));
+      store.put("workers", aWorker(name));
+    }
+  };
+
+  beforeEach(() => {
+    clock = new FakeClock();
+    cluster = new FakeCluster();
+    store = new ModelStore();
+    told = [];
+    const bus = new EventEmitter<LeaderEvents>();
+    bus.on("scaled", ({ from, to, why }) => told.push(`${from}->${to} ${why}`));
+    bus.on("scaling:held", ({ why }) => told.push(`held ${why}`));
+    bus.on("scaling:refused", ({ reason }) => told.push(`refused ${reason}`));
+    scaler = new Autoscaler({ cluster, store, clock, bus, base, pod: "lead" });
+    end = new AbortController();
+    pods("lead", "w1", "w2");
+    running = scaler.run(end.signal);
+  });
+  afterEach(async () => {
+    end.abort();
+    await clock.advance(0);
+    await running;
+    expect(clock.sleeping).to.equal(0);
+  });
+
+  it("writes nothing before the leader has seen the fleet", async () => {
+    await clock.advance(60_000);
+    expect(cluster.writes).to.deep.equal([]);
+  });
+
+  it("scales up at once, straight to the target, and tells", async () => {
+    await clock.advance(0);
+    scaler.onObserved(look(10));
+    await clock.advance(1);
+    expect([cluster.writes, told]).to.deep.equal([["3->11"], ["3->11 segments"]]);
+    expect(cluster.told).to.deep.equal(["Scaled: Scaling from 3 to 11 replicas: segments"]);
+    expect(scaler.told()).to.deep.include({ bounds: { min: 3, max: 40 } });
+  });
+
+  it("tries again when somebody else wrote first", async () => {
+    cluster.conflicts = 1;
+    await clock.advance(0);
+    scaler.onObserved(look(10));
+    await clock.advance(15_000);
+    expect(cluster.writes).to.deep.equal(["3->11"]);
+  });
+
+  it("scales down after the cooldown: victims drain and are priced lowest before the smaller count is written", async () => {
+    pods("w3", "w4", "w5");
+    cluster.view = { ...cluster.view!, replicas: 6 };
+    const seen = (): Observed => look(2, ["lead", "w1", "w2", "w3", "w4", "w5"], 2);
+    await clock.advance(0);
+    scaler.onObserved(seen());
+    await clock.advance(29_000);
+    expect([cluster.writes, told]).to.deep.equal([[], ["held cooldown"]]);
+    await clock.advance(1_500);
+    const asked = ["w1", "w2", "w3", "w4", "w5"].filter((id) => store.get<WorkerRecord>("workers", id)?.drain === true);
+    expect([cluster.writes, asked]).to.deep.equal([[], ["w3", "w4", "w5"]]);
+    const cost = (id: string): number => Number(cluster.running.get(id)?.annotations[COST]);
+    expect(Math.max(cost("w3"), cost("w4"), cost("w5"))).to.be.below(Math.min(cost("w1"), cost("w2")));
+    expect(cost("lead")).to.be.above(cost("w1"));
+    for (const id of asked) store.put("workers", { ...store.get<WorkerRecord>("workers", id)!, state: "draining" });
+    scaler.onObserved(seen());
+    await clock.advance(4_000);
+    expect(cluster.writes).to.deep.equal(["6->3"]);
+  });
+
+  it("waits with the smaller count until a busy victim has let go of its segments", async () => {
+    cluster.settings = { MAX_REPLICAS: "3" };
+    pods("w3");
+    cluster.view = { ...cluster.view!, replicas: 4 };
+    const workers = ["lead", "w1", "w2", "w3"];
+    await clock.advance(0);
+    scaler.onObserved(look(3, workers, 3));
+    await clock.advance(40_000);
+    expect(cluster.writes).to.deep.equal([]);
+    scaler.onObserved(look(3, workers, 2));
+    await clock.advance(40_000);
+    expect(cluster.writes).to.deep.equal(["4->3"]);
+  });
+
+  it("replaces a pod that was to go and was spared, for it takes no more work", async () => {
+    pods("w3");
+    cluster.view = { ...cluster.view!, replicas: 4 };
+    const workers = ["lead", "w1", "w2", "w3"];
+    await clock.advance(0);
+    scaler.onObserved(look(2, workers, 2));
+    await clock.advance(40_000);
+    expect(cluster.writes).to.deep.equal(["4->3"]);
+    await clock.advance(60_000);
+    expect(cluster.deleted).to.deep.equal(["w3"]);
+  });
+
+  for (const { why, view, hold } of [
+    { why: "during a rollout", view: { isRollingOut: true, replicas: 6 }, hold: "held rollout" },
+    { why: "while somebody else owns the count", view: { foreignScaler: "kubectl-scale", replicas: 6 }, hold: "held foreign" },
+  ])
+    it(`does not scale down ${why}, and says so once`, async () => {
+      cluster.view = { ...cluster.view!, ...view };
+      await clock.advance(0);
+      for (let i = 0; i < 5; i++) {
+        scaler.onObserved(look(2));
+        await clock.advance(20_000);
+      }
+      expect([cluster.writes, told]).to.deep.equal([[], [hold]]);
+    });
+
+  it("replaces pods that are lost while they are still counted", async () => {
+    cluster.add(aPod("w2", { isLost: true }));
+    await clock.advance(0);
+    scaler.onObserved(look(2));
+    await clock.advance(1);
+    expect(cluster.writes).to.deep.equal(["3->4"]);
+  });
+
+  it("takes new bounds from the ConfigMap at once, and keeps the old ones when they make no sense", async () => {
+    await clock.advance(0);
+    cluster.settings = { MIN_REPLICAS: "5" };
+    scaler.onObserved(look(2));
+    await clock.advance(1);
+    expect(cluster.writes).to.deep.equal(["3->5"]);
+    cluster.settings = { MIN_REPLICAS: "9", MAX_REPLICAS: "4" };
+    scaler.onCluster();
+    await clock.advance(1);
+    scaler.onCluster();
+    await clock.advance(1);
+    expect(told.filter((line) => line.startsWith("refused"))).to.have.length(1);
+    expect(scaler.settings).to.deep.include({ min: 5, max: 40 });
+  });
+
+  it("leaves the count to KEDA, and still says what it should be", async () => {
+    cluster.settings = { SCALER: "keda" };
+    await clock.advance(0);
+    scaler.onObserved(look(10));
+    await clock.advance(60_000);
+    expect(cluster.writes).to.deep.equal([]);
+  });
+
+  it("labels the leader's pod, and no other", async () => {
+    cluster.add(aPod("w1", { labels: { "botrunner.io/leader": "true" } }));
+    scaler.onCluster();
+    await clock.advance(1);
+    expect([...cluster.running.values()].map(({ name, labels }) => [name, labels["botrunner.io/leader"]])).to.deep.equal([
+      ["lead", "true"],
+      ["w1", undefined],
+      ["w2", undefined],
+    ]);
+  });
+
+  it("tells the planner which pods are newest, and whether more may come", () => {
+    cluster.add(aPod("w2", { generation: 2 }));
+    const { generations, atCap } = scaler.facts([aWorker("w1"), aWorker("w2/2"), aWorker("w3")]);
+    expect([[...(generations ?? [])], atCap]).to.deep.equal([
+      [
+        ["w1", 1],
+        ["w2/2", 2],
+        ["w3", 0],
+      ],
+      false,
+    ]);
+  });
+});
