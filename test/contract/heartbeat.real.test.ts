@@ -40,7 +40,7 @@ describe("serve/heartbeat-thread: a real thread and a real store", () => {
     await client
       .db(dbName)
       .collection<{ _id: string }>("runtime.workers")
-      .replaceOne({ _id: "a" }, { ...aWorker("a", { inc: 1 }) } as object, { upsert: true });
+      .replaceOne({ _id: "a" }, { ...aWorker("a", { inc: 1 }) }, { upsert: true });
     const session = openSession(sid("a"), 1, systemClock.mono());
     const mongo = { uri, dbName, collectionName: "bots" };
     // On a shared machine a call of 0.8 s may be late: it is not what is tried here.
