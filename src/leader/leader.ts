@@ -1,9 +1,8 @@
 import { ALONE, type AssignmentPolicy, type AssignmentStep, type Observed, operationOf, planAssignment } from "../core/assignment.ts";
 import type { Clock } from "../core/clock.ts";
-import { type Figures, figuresOf, sharedSegments } from "../core/figures.ts";
-import { idleWorkers, shouldHandOver } from "../core/hand-over.ts";
-import type { BotId, SessionId } from "../core/ids.ts";
-import type { ChangeFeed, Hint } from "../core/ledger.ts";
+import { shouldHandOver } from "../core/hand-over.ts";
+import type { SessionId } from "../core/ids.ts";
+import type { ChangeFeed } from "../core/ledger.ts";
 import { nextTerm } from "../core/operations.ts";
 import { judgeTerm } from "../core/term.ts";
 import { type Announced, patienceLeftMs, trackAnnounced, trackWaiting, type Waiting } from "../core/waiting.ts";
@@ -12,17 +11,19 @@ import { retryPassing, tolerate } from "../process/retry.ts";
 import { runGroup } from "../process/run-group.ts";
 import { sideBySide } from "../process/side-by-side.ts";
 import type { Admission } from "./admission.ts";
+import { Admitting } from "./admitting.ts";
 import type { Autoscaler } from "./autoscaler.ts";
 import { Books } from "./books.ts";
 import type { LeaderBus } from "./events.ts";
 import type { LeaderStore } from "./ports.ts";
 import type { Sessions } from "./sessions.ts";
+import { Telling } from "./telling.ts";
 
 /** Hints are gathered this long before the leader acts. Source: design.md section 5. */
 const DEBOUNCE_MS = 250;
 const NEXT_STEP_MS = 20;
-/** The first merge waits so long for the feed, and no longer: it must not hang on a stream that does not open. */
-const FIRST_HINT_MS = 1_000;
+/** How often it is looked whether the first merge is through, should nobody say so. */
+const UNMERGED_MS = 1_000;
 /** Steps that are written at the same time; each is about another segment. */
 const WIDTH = 16;
 
@@ -52,30 +53,23 @@ export type LeaderOptions = {
 export class Leader {
   readonly #options: LeaderOptions;
   readonly #books: Books;
-  readonly #admit = new Bell();
+  readonly #admitting: Admitting;
+  readonly #telling: Telling;
   readonly #assign = new Bell();
-  readonly #hinted = new Set<BotId>();
-  #mergeDue = true;
-  #unusableDue = false;
-  /** Nothing is told of a fleet that was not fully read: segments without their bots would look free. */
-  #merged = false;
-  #published: { readonly view: string; readonly atMs: number } | undefined;
-  #seq = 0;
   readonly #looked = new Bell();
   #waiting: Waiting = new Map();
   #announced: Announced = new Map();
-  #figures: { readonly figures: Figures; readonly atMs: number } | undefined;
 
   constructor(options: LeaderOptions) {
     this.#options = options;
     this.#books = new Books(options.store);
+    this.#admitting = new Admitting({ ...options, onNews: () => this.#assign.ring() });
+    this.#telling = new Telling({ ...options, sid: options.sid, hasReaders: options.sessions !== undefined });
   }
 
   /** The last figures and their age in ms; none before the first full observation. */
-  latest(): { readonly figures: Figures; readonly ageMs: number } | undefined {
-    return this.#figures === undefined
-      ? undefined
-      : { figures: this.#figures.figures, ageMs: this.#options.clock.mono() - this.#figures.atMs };
+  latest(): ReturnType<Telling["latest"]> {
+    return this.#telling.latest();
   }
 
   /** The sessions were looked at; `isNews`: with another result than before. */
@@ -88,10 +82,7 @@ export class Leader {
    *  without segments of its own. */
   async run(signal: AbortSignal): Promise<void> {
     const { feed, bus, autoscaler, sessions } = this.#options;
-    this.#mergeDue = true;
-    this.#merged = false;
-    this.#published = undefined;
-    this.#books.forget();
+    for (const part of [this.#admitting, this.#telling, this.#books]) part.forget();
     const term = await this.#takeTerm(signal);
     this.#waiting = new Map();
     bus.emit("leader:elected", { term });
@@ -99,11 +90,11 @@ export class Leader {
     try {
       await runGroup(
         [
-          (s) => this.#admitLoop(s),
+          (s) => this.#admitting.run(s),
           (s) => this.#assignLoop(term, s),
           (s) => this.#endLoop(s),
           ...(autoscaler === undefined ? [] : [(s: AbortSignal) => autoscaler.run(s)]),
-          (s) => feed.watch("bots", (hint) => this.#onHint(hint), s),
+          (s) => feed.watch("bots", (hint) => this.#admitting.onHint(hint), s),
           (s) => feed.watch("placements", (hint) => (this.#books.onPlacements(hint), this.#assign.ring()), s),
           (s) => feed.watch("segments", (hint) => (this.#books.onSegments(hint), this.#assign.ring()), s),
         ],
@@ -111,7 +102,7 @@ export class Leader {
       );
     } finally {
       if (sessions !== undefined) sessions.isLeading = false;
-      this.#figures = undefined;
+      this.#telling.forget();
       bus.emit("leader:resigned", { term });
     }
   }
@@ -134,47 +125,6 @@ export class Leader {
     }
   }
 
-  #onHint(hint: Hint): void {
-    if (hint.kind === "all") this.#mergeDue = true;
-    else if (hint.kind === "unusable") this.#unusableDue = true;
-    else for (const id of hint.ids) this.#hinted.add(id as BotId);
-    this.#admit.ring();
-  }
-
-  async #admitLoop(signal: AbortSignal): Promise<void> {
-    const { admission, clock, checkIntervalMs } = this.#options;
-    // The feed's first word is to look at everything: with it the first merge is the only one.
-    await this.#admit.wait(clock, FIRST_HINT_MS, signal);
-    while (!signal.aborted) {
-      const isNews = this.#mergeDue || this.#hinted.size > 0;
-      await this.#tolerate("admission", async () => {
-        if (this.#mergeDue) {
-          this.#mergeDue = false;
-          await admission.merge(signal).catch((error: unknown) => {
-            this.#mergeDue = true;
-            throw error;
-          });
-          this.#merged = true;
-        }
-        const ids = [...this.#hinted];
-        for (let i = 0; i < ids.length; i += 500) {
-          const some = ids.slice(i, i + 500);
-          // Taken out first: a hint that comes while we look is a new one.
-          for (const id of some) this.#hinted.delete(id);
-          await admission.look(some).catch((error: unknown) => {
-            for (const id of some) this.#hinted.add(id);
-            throw error;
-          });
-        }
-        if (this.#unusableDue) await admission.reportUnusable(signal);
-        this.#unusableDue = false;
-      });
-      // Without news the assignment keeps its own interval: nobody need look at everything twice.
-      if (isNews) this.#assign.ring();
-      await this.#admit.wait(clock, this.#mergeDue ? 1_000 : checkIntervalMs, signal);
-    }
-  }
-
   /** Ends silent sessions. Returns when this process should lead no more. */
   async #endLoop(signal: AbortSignal): Promise<void> {
     const { clock, sessions, checkIntervalMs } = this.#options;
@@ -189,13 +139,14 @@ export class Leader {
 
   /** Plans until the signal aborts or leadership is better placed elsewhere. */
   async #assignLoop(elected: number, signal: AbortSignal): Promise<void> {
-    const { clock, bus, checkIntervalMs, sessions, policy = ALONE } = this.#options;
+    const { clock, bus, checkIntervalMs, sessions, autoscaler, policy = ALONE } = this.#options;
     let term = elected;
     while (!signal.aborted) {
       let steps: AssignmentStep[] = [];
       let isOver = false;
       await this.#tolerate("assignment", async () => {
-        if (!this.#merged || sessions?.isSettled() === false) return;
+        // Nothing is planned for a fleet that was not fully read.
+        if (!this.#admitting.isMerged || sessions?.isSettled() === false) return;
         const observed = await this.#observe();
         // Read only where it matters: most of the time no record knows a later term.
         while (observed.segments.some((s) => s.term > term)) {
@@ -207,7 +158,9 @@ export class Leader {
         }
         steps = planAssignment(observed, policy);
         await sideBySide(steps, WIDTH, (step) => this.#take(step, term));
-        await this.#tell(steps.length === 0 ? observed : await this.#observe());
+        const seen = steps.length === 0 ? observed : await this.#observe();
+        autoscaler?.onObserved(seen);
+        await this.#telling.tell(seen, autoscaler?.told());
         isOver = steps.length === 0 && sessions !== undefined && shouldHandOver(observed, sessions.seasoned());
       });
       if (isOver) return;
@@ -219,7 +172,7 @@ export class Leader {
         patienceLeftMs(this.#waiting, [policy.patienceMs, policy.lostPatienceMs]) ?? Infinity,
         this.#announced.size > 0 ? (policy.pullPatienceMs ?? Infinity) : Infinity,
       );
-      await this.#assign.wait(clock, this.#merged ? Math.min(checkIntervalMs, patienceMs) : 1_000, signal);
+      await this.#assign.wait(clock, this.#admitting.isMerged ? Math.min(checkIntervalMs, patienceMs) : UNMERGED_MS, signal);
     }
   }
 
@@ -249,34 +202,6 @@ export class Leader {
       return;
     }
     bus.emit("assignment:stepped", { step });
-  }
-
-  async #tell(observed: Observed): Promise<void> {
-    const { store, clock, bus, worker, sid, sessions, checkIntervalMs, autoscaler } = this.#options;
-    const figures = figuresOf(observed);
-    this.#figures = { figures, atMs: clock.mono() };
-    bus.emit("figures:observed", { figures, shared: sharedSegments(observed), invalid: await store.countInvalid() });
-    autoscaler?.onObserved(observed);
-    const idle = idleWorkers(observed);
-    const scaling = autoscaler?.told();
-    const view = JSON.stringify([figures, idle, scaling]);
-    // Said again though nothing is new, so that others can tell an old view from one that still holds.
-    if (view === this.#published?.view && (sessions === undefined || clock.mono() - this.#published.atMs < checkIntervalMs)) return;
-    const past = await store.fleetView();
-    this.#seq = Math.max(this.#seq, past?.seq ?? 0) + 1;
-    const lastScaling = scaling?.lastScaling ?? past?.lastScaling;
-    await store.publishFleet({
-      _id: "fleet",
-      leader: worker,
-      sid: sid ?? null,
-      seq: this.#seq,
-      ...figures,
-      idle,
-      ...(scaling !== undefined && { bounds: scaling.bounds }),
-      ...(lastScaling !== undefined && { lastScaling }),
-      observedAt: clock.wall(),
-    });
-    this.#published = { view, atMs: clock.mono() };
   }
 
   #tolerate(loop: string, round: () => Promise<void>): Promise<unknown> {

@@ -1,0 +1,97 @@
+import type { Clock } from "../core/clock.ts";
+import type { BotId } from "../core/ids.ts";
+import type { Hint } from "../core/ledger.ts";
+import { Bell } from "../process/bell.ts";
+import { tolerate } from "../process/retry.ts";
+import type { Admission } from "./admission.ts";
+import type { LeaderBus } from "./events.ts";
+
+/** The first merge waits so long for the feed, and no longer: it must not hang on a stream that does not open. */
+const FIRST_HINT_MS = 1_000;
+/** A merge that broke off is begun again after so long. */
+const AGAIN_MS = 1_000;
+/** Bots that are looked at together. */
+const BATCH = 500;
+
+export type AdmittingOptions = {
+  readonly admission: Admission;
+  readonly clock: Clock;
+  readonly bus: LeaderBus;
+  readonly checkIntervalMs: number;
+  /** Something may have been admitted: segments may need an owner. */
+  readonly onNews: () => void;
+};
+
+/** When bots are compared with their placements: all of them at the start and whenever hints may have been lost, else those
+ *  that hints name. */
+export class Admitting {
+  readonly #options: AdmittingOptions;
+  readonly #bell = new Bell();
+  readonly #hinted = new Set<BotId>();
+  #mergeDue = true;
+  #unusableDue = false;
+  #isMerged = false;
+
+  constructor(options: AdmittingOptions) {
+    this.#options = options;
+  }
+
+  /** Whether all bots were compared since this process leads: segments without their bots would look free. */
+  get isMerged(): boolean {
+    return this.#isMerged;
+  }
+
+  onHint(hint: Hint): void {
+    if (hint.kind === "all") this.#mergeDue = true;
+    else if (hint.kind === "unusable") this.#unusableDue = true;
+    else for (const id of hint.ids) this.#hinted.add(id as BotId);
+    this.#bell.ring();
+  }
+
+  /** Everything is to be compared anew. */
+  forget(): void {
+    this.#mergeDue = true;
+    this.#isMerged = false;
+  }
+
+  /** Admits until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, bus, checkIntervalMs, onNews } = this.#options;
+    // The feed's first word is to look at everything: with it the first merge is the only one.
+    await this.#bell.wait(clock, FIRST_HINT_MS, signal);
+    while (!signal.aborted) {
+      const isNews = this.#mergeDue || this.#hinted.size > 0;
+      await tolerate(
+        () => this.#round(signal),
+        (error) => bus.emit("round:failed", { loop: "admission", error }),
+      );
+      // Without news the assignment keeps its own interval: nobody need look at everything twice.
+      if (isNews) onNews();
+      await this.#bell.wait(clock, this.#mergeDue ? AGAIN_MS : checkIntervalMs, signal);
+    }
+  }
+
+  async #round(signal: AbortSignal): Promise<void> {
+    const { admission } = this.#options;
+    if (this.#mergeDue) {
+      this.#mergeDue = false;
+      await admission.merge(signal).catch((error: unknown) => {
+        this.#mergeDue = true;
+        throw error;
+      });
+      this.#isMerged = true;
+    }
+    const ids = [...this.#hinted];
+    for (let i = 0; i < ids.length; i += BATCH) {
+      const some = ids.slice(i, i + BATCH);
+      // Taken out first: a hint that comes while we look is a new one.
+      for (const id of some) this.#hinted.delete(id);
+      await admission.look(some).catch((error: unknown) => {
+        for (const id of some) this.#hinted.add(id);
+        throw error;
+      });
+    }
+    if (this.#unusableDue) await admission.reportUnusable(signal);
+    this.#unusableDue = false;
+  }
+}
