@@ -93,8 +93,8 @@ export const mutants: readonly Mutant[] = [
     "wait L",
     "a session is ended only after long silence",
     "src/core/observation.ts",
-    "if (now - since < silenceMs(record, timings) || lease",
-    "if (now - since < 1_000 || lease",
+    "if (now - since < silenceMs(record, timings) && !provenDead",
+    "if (now - since < 1_000 && !provenDead",
   ),
   guard(
     "stamp at sending",
