@@ -43,12 +43,14 @@ export const continueSession = (sid: SessionId, inc: number): Operation => ({
 
 /** O1: a miss means that this process no longer owns anything. A worker on its way out says so with every renewal, so
  *  that no lost write leaves it for the leader to give segments to. */
-export const renewSession = (sid: SessionId, inc: number, isDraining = false): Operation => ({
+export const renewSession = (sid: SessionId, inc: number, isDraining = false, isDegraded?: boolean): Operation => ({
   op: "O1",
   collection: "workers",
   id: sid,
   where: [{ inc: { is: inc }, state: living }],
-  ...(isDraining ? { set: { state: "draining" } } : {}),
+  ...((isDraining || isDegraded !== undefined) && {
+    set: { ...(isDraining && { state: "draining" }), ...(isDegraded !== undefined && { degraded: isDegraded }) },
+  }),
   add: { hbSeq: 1 },
 });
 

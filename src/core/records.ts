@@ -27,6 +27,8 @@ export type WorkerRecord = {
   readonly fleet?: string;
   /** W of this worker's fence, in ms: the leader waits long enough for the slower of the two. Older versions have none. */
   readonly fenceMs?: number;
+  /** Its Docker Engine does not answer: it keeps what it has and is given nothing. */
+  readonly degraded?: boolean;
   /** When the session was opened, for people only. */
   readonly opened?: Date;
   /** An operator wants this worker empty: it drains, and stays up without bots until it is stopped. */

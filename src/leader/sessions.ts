@@ -96,9 +96,11 @@ export class Sessions {
     );
   }
 
-  /** Workers that are silent, though not yet for long enough to be ended. */
+  /** Workers that are given nothing: silent, though not yet for long enough to be ended, or without their Docker Engine. */
   suspects(): ReadonlySet<SessionId> {
-    return suspects(this.#watches, this.#options.clock.mono(), this.#options.timings);
+    const silent = suspects(this.#watches, this.#options.clock.mono(), this.#options.timings);
+    const degraded = [...this.#watches.values()].flatMap(({ record }) => (record.degraded === true ? [record._id] : []));
+    return new Set([...silent, ...degraded]);
   }
 
   /** Whether this process leads: then it looks twice as often, for each bot of a lost worker waits for its looks. */

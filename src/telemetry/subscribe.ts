@@ -61,6 +61,10 @@ export function tellWorker(bus: WorkerBus, log: Log, metrics: Metrics, outages: 
   bus.on("session:unrenewed", ({ store, reason }) => log.debug("Could not renew the session", { store, reason }));
   bus.on("right:over", () => log.warn("Stopping all bots: nobody has confirmed this session for too long"));
   bus.on("right:back", () => log.info("Bots may run again: the session was confirmed"));
+  bus.on("engine:silent", ({ silentMs }) =>
+    log.warn("The Docker Engine is silent: running bots stay, and no new segments are taken", { silentMs: Math.round(silentMs) }),
+  );
+  bus.on("engine:back", () => log.info("The Docker Engine answers again: new segments are welcome"));
   bus.on("drain:asked", () => log.info("Draining: an operator asked for it"));
   bus.on("status:refused", ({ bot }) => log.warn("A newer owner has reported on the bot", { bot }));
   bus.on("reconcile:done", ({ tookMs, steps }) => {

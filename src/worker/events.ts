@@ -35,6 +35,9 @@ export type WorkerEvents = {
   /** For R nobody has confirmed this session: its bots are stopped. `right:back`: somebody has. */
   "right:over": [];
   "right:back": [];
+  /** The Docker Engine has not answered for long: nothing new comes here. `engine:back`: it does again. */
+  "engine:silent": [{ silentMs: number }];
+  "engine:back": [{ silentMs: number }];
   /** An operator wants this worker empty. */
   "drain:asked": [];
   /** The store refused a report because a newer epoch has written. */

@@ -18,18 +18,26 @@ export type FromHeartbeat = {
   readonly fault?: { readonly store: "mongodb" | "kubernetes"; readonly reason: string };
 };
 
-/** The main loop's last sign of life, in memory that both threads see. */
+/** The main loop's last sign of life, and whether its Docker Engine is out of reach, in memory that both threads see. */
 export class Pulse {
   readonly memory: SharedArrayBuffer;
   readonly #at: Float64Array;
 
-  constructor(memory = new SharedArrayBuffer(Float64Array.BYTES_PER_ELEMENT)) {
+  constructor(memory = new SharedArrayBuffer(2 * Float64Array.BYTES_PER_ELEMENT)) {
     this.memory = memory;
     this.#at = new Float64Array(memory);
   }
 
   beat(now: MonoMs): void {
     this.#at[0] = now;
+  }
+
+  set isDegraded(is: boolean) {
+    this.#at[1] = Number(is);
+  }
+
+  get isDegraded(): boolean {
+    return this.#at[1] === 1;
   }
 
   ageMs(now: MonoMs): number {
@@ -71,6 +79,7 @@ export async function keepAlive(opened: Session, options: HeartbeatOptions, sign
     clock,
     timings,
     isDraining,
+    isDegraded: () => pulse.isDegraded,
     mayRenew: isAlive,
     session: () => session,
     onTried: ({ change, isDrainAsked: asked, error }) => {

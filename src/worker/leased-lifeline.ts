@@ -60,6 +60,10 @@ export class LeasedLifeline implements Lifeline {
     return deadline === undefined ? 0 : Math.max(0, deadline - this.#options.clock.mono());
   }
 
+  set isDegraded(is: boolean) {
+    this.#pulse.isDegraded = is;
+  }
+
   sawLife(incarnation: string | undefined): void {
     this.#take(afterLife(this.#view, this.#options.incarnation, incarnation));
   }

@@ -9,6 +9,8 @@ export interface Lifeline {
   right(): Right;
   /** Whether an operator has asked this worker to drain. */
   readonly isDrainAsked: boolean;
+  /** Whether the Docker Engine is out of reach: said with each renewal, so that nothing new comes here meanwhile. */
+  set isDegraded(is: boolean);
   /** The database's life was read: in another one this session does not exist. */
   sawLife(incarnation: string | undefined): void;
   /** Says that this worker is on its way out, or has left. Every later renewal says the first again, should this be lost. */

@@ -23,6 +23,8 @@ export type RenewerOptions = {
   /** The session as it stands: another store may keep it alive, too. */
   readonly session: () => Session;
   readonly isDraining: () => boolean;
+  /** Whether the Docker Engine is out of reach; absent where nobody else could use the word. */
+  readonly isDegraded?: () => boolean;
   /** Whether the process may be called alive. While it may not, nothing is sent. */
   readonly mayRenew: () => boolean;
   readonly onTried: (tried: Tried) => void;
@@ -52,10 +54,10 @@ export class Renewer {
   }
 
   async #renew(sentAt: MonoMs): Promise<void> {
-    const { store, isDraining, onTried, session } = this.#options;
+    const { store, isDraining, isDegraded, onTried, session } = this.#options;
     const { sid, inc } = session();
     try {
-      const record = await store.renew(renewSession(sid, inc, isDraining()));
+      const record = await store.renew(renewSession(sid, inc, isDraining(), isDegraded?.()));
       const change = record === undefined ? await this.#afterMiss(sid, inc, sentAt) : this.#afterWin(record, sentAt);
       onTried({ change, isDrainAsked: this.#isDrainAsked });
     } catch (error) {

@@ -21,6 +21,8 @@ export class SoloLifeline implements Lifeline {
   readonly sid: SessionId;
   readonly inc: number;
   isDrainAsked = false;
+  /** There is nobody else who could be given anything. */
+  isDegraded = false;
   readonly #session: Session;
   readonly #options: SoloOptions;
   #view: SessionView;

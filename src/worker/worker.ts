@@ -26,6 +26,9 @@ const LIST_EVERY_MS = 10_000;
 const PROOF_POLL_MS = 100;
 /** How often it is looked whether the right to run bots has come or gone. */
 const RIGHT_POLL_MS = 100;
+/** A list comes at least every 10 s and may take as long: after twice that the Engine is silent. Source: ownership.md
+ *  "Worker", 10 s beyond what is usual. */
+const ENGINE_SILENT_MS = 20_000;
 /** Without a round of the main loop for so long the process is called dead, in ms. */
 export const MAX_TICK_AGE_MS = 60_000;
 
@@ -66,12 +69,16 @@ export class Worker {
   /** What ran before this process did has been looked for: what is gained from now on comes with a new epoch. */
   #hasAdopted = false;
   #draining = false;
+  /** When the Docker Engine answered last, as far as a list tells; it has until then to come up. */
+  #engineSeenAt: number;
+  #isDegraded = false;
   #storeIsAway = false;
   #tickedAt: number;
 
   constructor(options: WorkerOptions) {
     this.#options = options;
     this.#tickedAt = options.clock.mono();
+    this.#engineSeenAt = this.#tickedAt;
     const { store, engine, lifeline, clock, random, bus, read, pod, released } = options;
     const { sid } = lifeline;
     this.#desired = new DesiredBots(store, read, sid);
@@ -217,12 +224,24 @@ export class Worker {
         bus.emit(mayRun ? "right:back" : "right:over");
         this.#bots.request([...this.#desired.all()].map((w) => w.bot));
       }
+      this.#judgeEngine();
       if (this.#refused.size > 0 && right === "start" && isFenceSteady?.() !== false) {
         this.#bots.request(this.#refused);
         this.#refused.clear();
       }
       await clock.sleep(RIGHT_POLL_MS, signal).catch(() => {});
     }
+  }
+
+  /** An Engine that is silent for long is told to the leader: running bots stay, new segments had better go elsewhere. */
+  #judgeEngine(): void {
+    const { clock, lifeline, bus } = this.#options;
+    const silentMs = clock.mono() - this.#engineSeenAt;
+    if (this.#isDegraded === silentMs > ENGINE_SILENT_MS) return;
+    this.#isDegraded = !this.#isDegraded;
+    lifeline.isDegraded = this.#isDegraded;
+    bus.emit(this.#isDegraded ? "engine:silent" : "engine:back", { silentMs });
+    if (this.#isDegraded) this.#list.ring();
   }
 
   async #lookLoop(signal: AbortSignal): Promise<void> {
@@ -260,6 +279,7 @@ export class Worker {
       await this.#tolerate("reconcile", async () => {
         const began = clock.mono();
         const containers = await engine.list();
+        this.#engineSeenAt = clock.mono();
         // Without a complete view of what we own, a container that nobody seems to want may be one we have not read yet.
         if (!this.#segments.isComplete) return;
         const steps = [...this.#plan(containers)].filter(([, step]) => step.kind !== "wait").map(([bot]) => bot);

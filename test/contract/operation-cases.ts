@@ -78,6 +78,12 @@ export const operationCases: readonly OperationCase[] = [
   { why: "O0 makes no session", operation: continueSession(a, 3) },
 
   { why: "O1 renews", operation: renewSession(a, 3), given: worker(), gives: { hbSeq: 41 } },
+  {
+    why: "O1 says how its worker stands",
+    operation: renewSession(a, 3, true, true),
+    given: worker(),
+    gives: { hbSeq: 41, state: "draining", degraded: true },
+  },
   { why: "O1 renews while draining", operation: renewSession(a, 3), given: worker({ state: "draining" }), gives: { hbSeq: 41 } },
   { why: "O1 is refused to a replaced process", operation: renewSession(a, 3), given: worker({ inc: 4 }) },
   { why: "O1 is refused to the dead", operation: renewSession(a, 3), given: worker({ state: "dead" }) },

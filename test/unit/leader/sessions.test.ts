@@ -80,4 +80,24 @@ describe("leader/sessions Sessions", () => {
     await pass(20, ["silent", 1], ["other", 2], ["late", 1]);
     expect([...sessions.seasoned()].toSorted()).to.deep.equal(["late", "other", "silent"]);
   });
+
+  it("gives nothing to who has missed renewals for S, nor to who has lost its Docker Engine", async () => {
+    store.put("workers", aWorker("degraded", { degraded: true }));
+    await clock.advance(1);
+    expect([...sessions.suspects()]).to.deep.equal(["degraded"]);
+    await clock.advance(T.softMs);
+    expect([...sessions.suspects()]).to.have.members(["silent", "degraded"]);
+  });
+
+  it("counts nobody's silence through an outage of its own", async () => {
+    await clock.advance(T.endMs - 2_000);
+    store.goAway();
+    await clock.advance(4_000);
+    expect(sessions.hasFailed).to.equal(true);
+    store.comeBack();
+    await clock.advance(T.endMs - 1_500);
+    expect([ended, sessions.hasFailed]).to.deep.equal([[], false]);
+    await clock.advance(2_500);
+    expect(ended).to.have.length(1);
+  });
 });

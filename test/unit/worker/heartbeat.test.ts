@@ -135,6 +135,16 @@ describe("worker/heartbeat keepAlive()", () => {
     expect(record().state).to.equal("draining");
   });
 
+  it("says with each renewal whether its engine is out of reach", async () => {
+    begin();
+    pulse.isDegraded = true;
+    await clock.advance(1_500);
+    expect(record().degraded).to.equal(true);
+    pulse.isDegraded = false;
+    await clock.advance(1_000);
+    expect(record().degraded).to.equal(false);
+  });
+
   it("hears with a renewal that an operator wants it empty", async () => {
     begin();
     await clock.advance(500);

@@ -17,6 +17,7 @@ class FakeLifeline implements Lifeline {
   readonly sid = sid("w");
   readonly inc = 1;
   isDrainAsked = false;
+  isDegraded = false;
   now: Right = "start";
   readonly said: string[] = [];
   readonly lives: (string | undefined)[] = [];
@@ -122,6 +123,18 @@ describe("worker/worker: by what right", () => {
     lifeline.now = "start";
     await clock.advance(2_000);
     expect([engine.running(), told.at(-1)]).to.deep.equal([["a"], "right:back"]);
+  });
+
+  it("says that its engine is silent after 20 s, keeps what it has, and takes it back with the first answer", async () => {
+    begin();
+    await clock.advance(2_000);
+    for (let i = 0; i < 4; i++) engine.failNext("list");
+    await clock.advance(19_000);
+    expect(lifeline.isDegraded).to.equal(false);
+    await clock.advance(10_000);
+    expect([lifeline.isDegraded, engine.running()]).to.deep.equal([true, ["a"]]);
+    await clock.advance(30_000);
+    expect([lifeline.isDegraded, engine.running()]).to.deep.equal([false, ["a"]]);
   });
 
   it("reads with its segments which life the database is in", async () => {
