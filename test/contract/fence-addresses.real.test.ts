@@ -5,7 +5,8 @@ import { expect } from "chai";
 import Docker from "dockerode";
 import { BOT_IMAGE, ensureBotImage } from "../../scripts/lib/bot-image.ts";
 import { openCache } from "../../scripts/lib/cache.ts";
-import { fetchPackageFile, findProgram } from "../../scripts/lib/debian.ts";
+import { fetchPackageFile, findProgram, installPackages } from "../../scripts/lib/debian.ts";
+import { removeCgroup } from "../../scripts/lib/run-dir.ts";
 import { eventually } from "../support/eventually.ts";
 import { Fenced } from "../support/fenced.ts";
 
@@ -40,6 +41,7 @@ describe("chart/files/fence.sh: what bots may not reach", function () {
     this.timeout(120_000);
     const dockerd = await findProgram("dockerd");
     if (process.getuid?.() !== 0 || dockerd === undefined) return this.skip();
+    if ((await findProgram("ip")) === undefined) await installPackages(["iproute2"], () => {});
     dir = await mkdtemp("/tmp/br-deny-");
     cgroup = dir.slice("/tmp/".length);
     await mkdir(join(dir, "www"));
@@ -88,7 +90,6 @@ describe("chart/files/fence.sh: what bots may not reach", function () {
     clearInterval(lease);
     for (const server of servers) server.kill("SIGKILL");
     await fenced?.[Symbol.asyncDispose]();
-    const { removeCgroup } = await import("../../scripts/lib/run-dir.ts");
     if (cgroup !== undefined) await removeCgroup(cgroup);
     if (dir !== undefined) await rm(dir, { recursive: true, force: true });
   });

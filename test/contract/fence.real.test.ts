@@ -1,6 +1,8 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
+import { openCache } from "../../scripts/lib/cache.ts";
+import { fetchPackageFile } from "../../scripts/lib/debian.ts";
 import type { MonoMs } from "../../src/core/clock.ts";
 import { systemClock } from "../../src/process/clock.ts";
 import { eventually } from "../support/eventually.ts";
@@ -191,7 +193,5 @@ describe("chart/files/fence.sh", function () {
 
 /** The busybox of Alpine images, as far as Debian has it: static, and with the ash that docker:dind runs. */
 async function busybox(): Promise<string> {
-  const { fetchPackageFile } = await import("../../scripts/lib/debian.ts");
-  const { openCache } = await import("../../scripts/lib/cache.ts");
   return fetchPackageFile({ cacheDir: await openCache(process.env), say: () => {} }, "busybox-static", "bin/busybox");
 }

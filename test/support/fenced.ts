@@ -38,7 +38,7 @@ export class Fenced {
 
   static async start({ command, env = {}, before = "", shell = ["sh"] }: FencedOptions): Promise<Fenced> {
     const dir = await mkdtemp("/tmp/br-fence-");
-    const script = `${before}\nip link set lo up\nexec ${shell.join(" ")} ${FENCE} "$@"`;
+    const script = `${before}\n! command -v ip >/dev/null || ip link set lo up\nexec ${shell.join(" ")} ${FENCE} "$@"`;
     const child = spawn("setpriv", [...NAMESPACE, "sh", "-c", script, "fence", ...command], {
       env: {
         PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
