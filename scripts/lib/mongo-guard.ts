@@ -1,10 +1,15 @@
-// Stands between a client and a MongoDB and refuses writes as mongod refuses them without the privilege.
+// Stands between a client and a MongoDB and refuses what mongod refuses without the privilege: writes, and the change stream of
+// a whole database, for which a role must be allowed to read all of it.
+import type { Document } from "mongodb";
+
 import { type MongoRelay, relayMongo } from "./mongo-relay.ts";
 import { commandOf, replyTo } from "./mongo-wire.ts";
 
 export interface MongoGuard extends MongoRelay {
   /** "command database.collection" of each write that was refused, oldest first. */
   readonly refused: readonly string[];
+  /** The database of each change stream of a whole one that was refused. */
+  readonly refusedStreams: readonly string[];
 }
 
 const writes = new Set(
@@ -14,21 +19,31 @@ const writes = new Set(
   ].flat(),
 );
 
-/** Lets everything pass to the server on `target` but the writes for which `mayWrite` says no. */
+/** Lets everything pass to the server on `target` but the writes for which `mayWrite` says no, and streams of databases. */
 export async function guardMongo(target: number, mayWrite: (database: string, collection: string) => boolean): Promise<MongoGuard> {
-  const refused: string[] = [];
+  const [refused, refusedStreams]: [string[], string[]] = [[], []];
   const answer = (request: Buffer): Buffer | undefined => {
-    const write = forbiddenWrite(request, mayWrite);
-    if (write === undefined) return undefined;
-    refused.push(write);
-    return replyTo(request, { ok: 0, errmsg: `not authorized to execute ${write}`, code: 13, codeName: "Unauthorized" });
+    const command = commandOf(request);
+    if (command === undefined) return undefined;
+    const write = forbiddenWrite(command, mayWrite);
+    const stream = write === undefined ? wholeStream(command) : undefined;
+    if (write !== undefined) refused.push(write);
+    else if (stream !== undefined) refusedStreams.push(stream);
+    else return undefined;
+    const what = write ?? `aggregate ${stream}.1`;
+    return replyTo(request, { ok: 0, errmsg: `not authorized to execute ${what}`, code: 13, codeName: "Unauthorized" });
   };
-  return { ...(await relayMongo(target, () => ({ answer }))), refused };
+  return { ...(await relayMongo(target, () => ({ answer }))), refused, refusedStreams };
 }
 
-function forbiddenWrite(message: Buffer, mayWrite: (db: string, name: string) => boolean): string | undefined {
-  const command = commandOf(message);
-  if (command === undefined) return undefined;
+/** The database that a change stream is to be opened on as a whole. */
+function wholeStream(command: Document): string | undefined {
+  const pipeline: unknown = command["pipeline"];
+  const isWhole = command["aggregate"] === 1 && Array.isArray(pipeline) && pipeline.some((stage: object) => "$changeStream" in stage);
+  return isWhole ? String(command["$db"]) : undefined;
+}
+
+function forbiddenWrite(command: Document, mayWrite: (db: string, name: string) => boolean): string | undefined {
   const [verb = ""] = Object.keys(command);
   const database = String(command["$db"]);
   const into = verb === "aggregate" ? outputOf(command["pipeline"]) : writes.has(verb) ? String(command[verb]) : undefined;

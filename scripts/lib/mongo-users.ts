@@ -13,6 +13,8 @@ export interface GuardedMongo extends PrivateMongo {
   readonly rootUri: string;
   /** Each write that came by `runtimeUri` for anything but `runtime.*`, as "command database.collection". */
   readonly refused: readonly string[];
+  /** The database of each change stream of a whole one that was asked for by `runtimeUri`: its role has no right to any. */
+  readonly refusedStreams: readonly string[];
 }
 
 export interface GuardedMongoOptions extends PrivateMongoOptions {
@@ -45,6 +47,7 @@ export async function startGuardedMongo(options: GuardedMongoOptions): Promise<G
     runtimeUri: as("runtime", guard.port),
     rootUri: as("root", guarded.port),
     refused: guard.refused,
+    refusedStreams: guard.refusedStreams,
     stop: async () => {
       await guard.stop();
       await guarded.stop();

@@ -1,10 +1,13 @@
 import { BSON, type ChangeStream, type ChangeStreamDocument, type Db, MongoError } from "mongodb";
 import { retryDelayMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
-import type { ChangeFeed, Hint, Watched } from "../core/ledger.ts";
+import type { Hint, Watched } from "../core/ledger.ts";
 import { Bell } from "../process/bell.ts";
+import { type Actor, runGroup } from "../process/run-group.ts";
 import { refusesChangeStreams } from "./errors.ts";
 import { Gathered } from "./gathered.ts";
+import type { WholeFeed } from "./shared-feed.ts";
+import { type CollectionNames, collectionSource, databaseSource, type StreamSource } from "./stream-source.ts";
 
 export type FeedOptions = {
   readonly clock: Clock;
@@ -23,20 +26,8 @@ export type FeedOptions = {
 
 /** After a hint, ids are gathered this long before the next, in ms. */
 const GATHER_MS = 50;
-/** Only what names the document: the document itself would come late and for nothing. */
-const ONLY_KEYS = { $project: { _id: 1, operationType: 1, documentKey: 1 } };
-/** A bot placed as inactive changes nothing for anybody: it gets neither an owner nor a container. The first admission of
- *  a large collection would otherwise be told to the process that does it, bot by bot. */
-const NOT_PLACED_INACTIVE = { $match: { $nor: [{ operationType: "insert", "fullDocument.active": false }] } };
-const PIPELINES: Readonly<Record<Watched, readonly object[]>> = {
-  bots: [ONLY_KEYS],
-  placements: [NOT_PLACED_INACTIVE, ONLY_KEYS],
-  segments: [ONLY_KEYS],
-};
-/** After these a stream gives nothing more. */
-const LAST = new Set(["drop", "rename", "dropDatabase", "invalidate"]);
 
-type OnHint = (hint: Hint) => void;
+type OnHint = (what: Watched, hint: Hint) => void;
 type Tell = {
   readonly onHint: OnHint;
   readonly lookAtAll: () => void;
@@ -46,13 +37,16 @@ type Tell = {
   readonly onReply: () => void;
 };
 
-/** Hints from change streams; where the server has none, hints by the clock alone.
- *  A watch is in one of three states. *Streaming*: hints follow each change, with a full look at the start and at each
- *  resync. *Broken*: it opens a new stream with growing pauses, and gives a full look whenever a poll would be due, for
- *  reads may work where streams do not. *Polling*: the server said no; it is asked again at each resync. */
-export class MongoFeed implements ChangeFeed {
+/** Hints of all kinds from change streams; where the server has none, hints by the clock alone.
+ *  One stream of the database brings them all: each stream costs the server a look at every write and us a request every
+ *  few seconds. A role that may only read our collections gets a stream for each of them instead, until the watch ends.
+ *  A stream's watch is in one of three states. *Streaming*: hints follow each change, with a full look at the start and at
+ *  each resync. *Broken*: it opens a new stream with growing pauses, and gives a full look whenever a poll would be due,
+ *  for reads may work where streams do not. *Polling*: the server said no to a collection's stream, too; it is asked again
+ *  at each resync. */
+export class MongoFeed implements WholeFeed {
   readonly #db: Db;
-  readonly #collections: Readonly<Record<Watched, string>>;
+  readonly #collections: CollectionNames;
   readonly #options: Required<FeedOptions>;
   #mode: "stream" | "poll" | undefined;
 
@@ -62,16 +56,34 @@ export class MongoFeed implements ChangeFeed {
     this.#options = { resyncMs: 180_000, pollMs: 5_000, awaitMs: 2_000, streams: true, onMode: () => {}, ...options };
   }
 
-  async watch(what: Watched, onHint: OnHint, signal: AbortSignal): Promise<void> {
-    const { clock, random, pollMs, resyncMs, streams } = this.#options;
+  async watch(onHint: OnHint, signal: AbortSignal): Promise<void> {
+    const { clock, pollMs, streams } = this.#options;
+    const whole = databaseSource(this.#db, this.#collections);
     if (!streams) {
       this.#tell("poll");
-      return every(clock, pollMs, signal, () => onHint({ kind: "all" }));
+      return every(clock, pollMs, signal, () => whole.kinds.forEach((what) => onHint(what, { kind: "all" })));
     }
+    await this.#follow(whole, onHint, signal, async () => "leave");
+    if (signal.aborted) return;
+    const actors = whole.kinds.map((what): Actor => {
+      const source = collectionSource(this.#db, what, this.#collections);
+      return (inner) => this.#follow(source, onHint, inner, (error, lookAtAll) => this.#poll(error, lookAtAll, inner));
+    });
+    await runGroup(actors, signal);
+  }
+
+  /** Keeps a stream open. When the server will not have it, `onRefused` says whether to leave or to ask again. */
+  async #follow(
+    source: StreamSource,
+    onHint: OnHint,
+    signal: AbortSignal,
+    onRefused: (error: unknown, lookAtAll: () => void) => Promise<"leave" | "again">,
+  ): Promise<void> {
+    const { clock, random, pollMs } = this.#options;
     let lookedAt = clock.mono();
     const lookAtAll = (): void => {
       lookedAt = clock.mono();
-      onHint({ kind: "all" });
+      for (const what of source.kinds) onHint(what, { kind: "all" });
     };
     for (let attempt = 0; !signal.aborted;) {
       let isOpen = false;
@@ -84,15 +96,13 @@ export class MongoFeed implements ChangeFeed {
         attempt = 0; // a stream that opens and breaks at once is no progress
       };
       try {
-        await this.#stream(what, { onHint, lookAtAll, onOpen, onReply }, signal);
+        await this.#stream(source, { onHint, lookAtAll, onOpen, onReply }, signal);
       } catch (error) {
         if (signal.aborted) return;
         // Not the connection's fault but our reader's: it is not ours to hide.
         if (!(error instanceof MongoError || error instanceof BSON.BSONError)) throw error;
         if (!isOpen && refusesChangeStreams(error)) {
-          this.#tell("poll", error);
-          const until = AbortSignal.any([signal, endAfter(clock, resyncMs, signal)]);
-          await every(clock, pollMs, until, lookAtAll);
+          if ((await onRefused(error, lookAtAll)) === "leave") return;
           continue;
         }
         // Whatever broke it, history lost or an election: a new stream and a full look mend all.
@@ -102,6 +112,13 @@ export class MongoFeed implements ChangeFeed {
     }
   }
 
+  async #poll(why: unknown, lookAtAll: () => void, signal: AbortSignal): Promise<"again"> {
+    const { clock, pollMs, resyncMs } = this.#options;
+    this.#tell("poll", why);
+    await every(clock, pollMs, AbortSignal.any([signal, endAfter(clock, resyncMs, signal)]), lookAtAll);
+    return "again";
+  }
+
   #tell(mode: "stream" | "poll", why?: unknown): void {
     if (mode === this.#mode) return;
     this.#mode = mode;
@@ -109,10 +126,10 @@ export class MongoFeed implements ChangeFeed {
   }
 
   /** One stream until it breaks or is closed. @throws what broke it */
-  async #stream(what: Watched, { onHint, lookAtAll, onOpen, onReply }: Tell, signal: AbortSignal): Promise<void> {
+  async #stream(source: StreamSource, { onHint, lookAtAll, onOpen, onReply }: Tell, signal: AbortSignal): Promise<void> {
     const { clock, resyncMs, awaitMs } = this.#options;
-    const stream = this.#db.collection(this.#collections[what]).watch([...PIPELINES[what]], { maxAwaitTimeMS: awaitMs });
-    const gathered = new Gathered(what);
+    const stream = source.open({ maxAwaitTimeMS: awaitMs });
+    const gathered = new Map(source.kinds.map((what) => [what, new Gathered(what)]));
     const fresh = new Bell();
     const end = new AbortController();
     const over = AbortSignal.any([signal, end.signal]);
@@ -121,8 +138,12 @@ export class MongoFeed implements ChangeFeed {
     // gives none tells by its first reply. The full look comes after that: what changes during it is a hint.
     stream.once("resumeTokenChanged", opened.resolve);
     const onFirst = (): void => (opened.resolve(), onReply());
+    const onChange = (change: ChangeStreamDocument): void => {
+      for (const what of source.concerns(change)) gathered.get(what)?.add(change);
+      fresh.ring();
+    };
     const run = async (): Promise<void> => {
-      const reading = read(stream, gathered, fresh, onFirst).finally(() => end.abort());
+      const reading = read(stream, source.last, onChange, onFirst).finally(() => end.abort());
       await Promise.race([opened.promise, reading]);
       if (over.aborted) return;
       onOpen();
@@ -148,15 +169,19 @@ export class MongoFeed implements ChangeFeed {
 }
 
 /** Asks one reply at a time, so that each has the limit of a call. */
-async function read(stream: ChangeStream, gathered: Gathered, fresh: Bell, onReply: () => void): Promise<void> {
+async function read(
+  stream: ChangeStream,
+  last: ReadonlySet<string>,
+  onChange: (change: ChangeStreamDocument) => void,
+  onReply: () => void,
+): Promise<void> {
   // A stream that was closed under its reader answers null at once, for ever.
   while (!stream.closed) {
     const change: ChangeStreamDocument | null = await stream.tryNext();
     onReply();
     if (change === null) continue;
-    gathered.add(change);
-    fresh.ring();
-    if (LAST.has(change.operationType)) return;
+    onChange(change);
+    if (last.has(change.operationType)) return;
   }
 }
 
@@ -174,10 +199,12 @@ function endAfter(clock: Clock, ms: number, signal: AbortSignal): AbortSignal {
   return end.signal;
 }
 
-async function tell(clock: Clock, gathered: Gathered, fresh: Bell, onHint: OnHint, signal: AbortSignal): Promise<void> {
+type AllGathered = ReadonlyMap<Watched, Gathered>;
+
+async function tell(clock: Clock, gathered: AllGathered, fresh: Bell, onHint: OnHint, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     await fresh.wait(clock, 60_000, signal);
-    if (!signal.aborted) for (const hint of gathered.take()) onHint(hint);
+    if (!signal.aborted) for (const [what, some] of gathered) for (const hint of some.take()) onHint(what, hint);
     // The first change after a quiet time is told at once; those that follow it soon are told together.
     await clock.sleep(GATHER_MS, signal).catch(ignore);
   }

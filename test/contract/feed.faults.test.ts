@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { expect } from "chai";
 import { type Document, MongoClient } from "mongodb";
+import { guardMongo } from "../../scripts/lib/mongo-guard.ts";
 import { openCache } from "../../scripts/lib/cache.ts";
 import { type PrivateMongo, startPrivateMongo } from "../../scripts/lib/private-mongo.ts";
 import { openRun, type Run } from "../../scripts/lib/run-dir.ts";
@@ -123,6 +124,21 @@ describe("Change feed: faults", function () {
     await fail("off");
     await mine.sees("the stream", () => mine.modes.length > 1);
     expect(mine.modes).to.deep.equal(["poll", "stream"]);
+  });
+
+  it("gives each collection a stream where the user may not watch the database", async () => {
+    const guard = await guardMongo(server.port, () => true);
+    try {
+      const mine = (watching = await Watching.start(`mongodb://127.0.0.1:${guard.port}/?directConnection=true`));
+      await insert(user, "bots", { _id: "a" });
+      await mine.sees("the bot", () => mine.ids.includes("a"));
+      expect(mine.modes).to.deep.equal(["stream"]);
+      expect(guard.refusedStreams).to.deep.equal([dbName]);
+      await mine.end();
+      watching = undefined;
+    } finally {
+      await guard.stop();
+    }
   });
 
   it("looks at everything by the clock while streams break as they open", async () => {

@@ -16,25 +16,32 @@ const named = process.env["MONGO_URI"];
 const sockets = (): number => process.getActiveResourcesInfo().filter((kind) => kind === "TCPSocketWrap").length;
 
 /** A user's collection with the feed on it: what the user does is one side, the hints are the other. */
-async function openFeed(uri: string, over: Partial<FeedOptions> = {}, what: Watched = "bots") {
+async function openFeed(uri: string, over: Partial<FeedOptions> = {}, what: Watched = "bots", collectionName = "bots") {
   const dbName = `feed-${randomUUID()}`;
   const hints: Hint[] = [];
   const modes: string[] = [];
   const onMode = (mode: string): number => modes.push(mode);
   const options = { clock: systemClock, random: Math.random, onMode, ...over };
-  const connection = await connectStore({ uri, dbName, collectionName: "bots", ...options });
+  const connection = await connectStore({ uri, dbName, collectionName, ...options });
   const user = await new MongoClient(uri).connect();
   const db = user.db(dbName);
-  const bots: Collection<Document & { _id: unknown }> = db.collection(what === "bots" ? "bots" : `runtime.${what}`);
+  const bots: Collection<Document & { _id: unknown }> = db.collection(what === "bots" ? collectionName : `runtime.${what}`);
   const end = new AbortController();
   const watching = connection.feed.watch(what, (hint) => hints.push(hint), end.signal);
+  const others: Promise<void>[] = [];
+  /** Another listener of the same process. */
+  const listen = (other: Watched): Hint[] => {
+    const heard: Hint[] = [];
+    others.push(connection.feed.watch(other, (hint) => heard.push(hint), end.signal));
+    return heard;
+  };
   const close = async (): Promise<void> => {
     end.abort();
-    await watching;
+    await Promise.all([watching, ...others]);
     await db.dropDatabase();
     await Promise.all([user.close(), connection.close()]);
   };
-  return { hints, modes, bots, db, end, watching, [Symbol.asyncDispose]: close };
+  return { hints, modes, bots, db, end, watching, listen, [Symbol.asyncDispose]: close };
 }
 
 /** Hints since the last one of its kind was taken, once `count` of them were given. */
@@ -132,6 +139,51 @@ const names = (id: string) => (hint: Hint) => hint.kind === "some" && hint.ids.i
       });
     });
   }
+
+  it("goes on with the other kinds when one collection is dropped, and looks at all when the database is", async () => {
+    await using feed = await openFeed(uri);
+    const segments = feed.listen("segments");
+    await given(feed.hints, isAll);
+    await given(segments, isAll);
+    await feed.bots.insertOne({ _id: "a" });
+    await feed.bots.drop();
+    await given(feed.hints, isAll, 2);
+    await feed.db.collection<Document & { _id: number }>("runtime.segments").insertOne({ _id: 7 });
+    await given(segments, names("7"));
+    expect(segments.filter(isAll)).to.have.lengthOf(1); // the same stream: nothing was missed
+    await feed.db.dropDatabase();
+    await given(segments, isAll, 2);
+    await given(feed.hints, isAll, 3);
+  });
+
+  it("looks at everything when another collection takes the name", async () => {
+    await using feed = await openFeed(uri);
+    await given(feed.hints, isAll);
+    await feed.db.collection<Keyed>("restored").insertOne({ _id: "old" });
+    await feed.db.collection("restored").rename("bots");
+    await given(feed.hints, isAll, 2);
+    await feed.bots.insertOne({ _id: "b" });
+    await given(feed.hints, names("b"));
+    expect(feed.hints.some(names("old"))).to.equal(false);
+  });
+
+  it("hears of the user's collection by its own name, and nothing of others in the same database", async () => {
+    await using feed = await openFeed(uri, {}, "bots", "team.robots");
+    const placements = feed.listen("placements");
+    await given(feed.hints, isAll);
+    await given(placements, isAll);
+    for (const other of ["bots", "team.robots.old", "team", "runtime.status", "runtime.runs", "runtime.workers", "runtime.placements.old"])
+      await feed.db.collection<Keyed>(other).insertOne({ _id: `of ${other}` });
+    await feed.db.collection("bots").drop();
+    await feed.bots.insertOne({ _id: "mine" });
+    await feed.db.collection<Keyed>("runtime.placements").insertOne({ _id: "placed" });
+    await given(feed.hints, names("mine"));
+    await given(placements, names("placed"));
+    expect([feed.hints, placements]).to.deep.equal([
+      [{ kind: "all" }, { kind: "some", ids: ["mine"] }],
+      [{ kind: "all" }, { kind: "some", ids: ["placed"] }],
+    ]);
+  });
 
   it("looks at everything again by its clock", async () => {
     await using feed = await openFeed(uri, { resyncMs: 50 });

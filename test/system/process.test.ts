@@ -173,6 +173,9 @@ describe("system: other MongoDB servers", function () {
     runtime = new TestRuntime({ MONGO_URI: server.runtimeUri, DB_NAME: "guarded" }, server.rootUri);
     await live();
     expect(server.refused).to.deep.equal([]);
+    // It asked once for the stream of the database, was refused, and went on with one for each collection.
+    expect(server.refusedStreams).to.deep.equal(["guarded"]);
+    expect(runtime.lines.some((l) => l.message === "Watching changes by polling: slower")).to.equal(false);
   });
 
   it("does the same by polling where there are no change streams", async () => {

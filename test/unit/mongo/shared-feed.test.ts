@@ -1,15 +1,15 @@
 import { expect } from "chai";
-import type { ChangeFeed, Hint, Watched } from "../../../src/core/ledger.ts";
-import { SharedFeed } from "../../../src/mongo/shared-feed.ts";
+import type { Hint, Watched } from "../../../src/core/ledger.ts";
+import { SharedFeed, type WholeFeed } from "../../../src/mongo/shared-feed.ts";
 
-type Watch = { readonly what: Watched; readonly onHint: (hint: Hint) => void; readonly fail: (error: Error) => void; ended: boolean };
+type Watch = { readonly onHint: (what: Watched, hint: Hint) => void; readonly fail: (error: Error) => void; ended: boolean };
 
-/** Records who watches what; a test speaks for the server. */
-class ToldFeed implements ChangeFeed {
+/** Records each watch; a test speaks for the server. */
+class ToldFeed implements WholeFeed {
   readonly watches: Watch[] = [];
-  async watch(what: Watched, onHint: (hint: Hint) => void, signal: AbortSignal): Promise<void> {
+  async watch(onHint: (what: Watched, hint: Hint) => void, signal: AbortSignal): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const mine: Watch = { what, onHint, fail: reject, ended: false };
+    const mine: Watch = { onHint, fail: reject, ended: false };
     this.watches.push(mine);
     signal.addEventListener("abort", () => resolve(), { once: true });
     await promise.finally(() => (mine.ended = true));
@@ -35,21 +35,32 @@ describe("mongo/shared-feed SharedFeed", () => {
     return { hints, end, watching };
   }
 
-  it("opens one watch a collection, and gives all who listen the same hints", async () => {
+  it("opens one watch for all, and gives each who listens the hints of his kind", async () => {
     const [leader, worker, other] = [listen(), listen(), listen("segments")];
     await turn();
-    expect(told.watches.map(({ what }) => what)).to.deep.equal(["bots", "segments"]);
-    for (const hint of [all, some("a"), some("b")]) told.watches[0]?.onHint(hint);
+    expect(told.watches).to.have.lengthOf(1);
+    for (const hint of [all, some("a"), some("b")]) told.watches[0]?.onHint("bots", hint);
+    told.watches[0]?.onHint("placements", some("c"));
     expect([leader.hints, worker.hints, other.hints]).to.deep.equal([[all, some("a"), some("b")], [all, some("a"), some("b")], []]);
+  });
+
+  it("tells who comes first for a kind that was looked at before him to look at everything", async () => {
+    listen();
+    await turn();
+    told.watches[0]?.onHint("segments", all);
+    const late = listen("segments");
+    const early = listen("placements");
+    told.watches[0]?.onHint("placements", all);
+    expect([late.hints, early.hints, told.watches.length]).to.deep.equal([[all], [all], 1]);
   });
 
   it("tells who comes later to look at everything, and him alone", async () => {
     const first = listen();
     await turn();
     const early = listen(); // before the first look: it is for both
-    told.watches[0]?.onHint(all);
+    told.watches[0]?.onHint("bots", all);
     const late = listen();
-    told.watches[0]?.onHint(some("a"));
+    told.watches[0]?.onHint("bots", some("a"));
     await turn();
     expect([first.hints, early.hints, late.hints]).to.deep.equal([
       [all, some("a")],
@@ -60,11 +71,12 @@ describe("mongo/shared-feed SharedFeed", () => {
   });
 
   it("goes on for who stays, and ends with the last one", async () => {
-    const [one, two] = [listen(), listen()];
+    const [one, two] = [listen(), listen("segments")];
     await turn();
     one.end.abort();
     await one.watching;
-    told.watches[0]?.onHint(all);
+    told.watches[0]?.onHint("bots", all);
+    told.watches[0]?.onHint("segments", all);
     expect([one.hints, two.hints, told.watches[0]?.ended]).to.deep.equal([[], [all], false]);
     two.end.abort();
     await two.watching;
