@@ -39,7 +39,10 @@ judge() {
 if [ "${1-}" = probe ]; then
   last_now=0
   judge
-  read -r ticked _ state _ <"$FENCE_DIR/tick" || exit 1
+  # Between the fence's truncation and its write the tick is empty; a probe that took that for a hang would kill bots.
+  read_tick() { read -r ticked _ state _ <"$FENCE_DIR/tick"; }
+  read_tick || { sleep 0.1; read_tick; } || { sleep 0.1; read_tick; } || { echo "the fence has left no tick"; exit 1; }
+  look_at_clock
   [ $((now - ticked)) -le 500 ] || { echo "the fence has not polled for over 5 s"; exit 1; }
   [ "$state" != killing ] || [ "$deadline" -gt $((now - 300)) ] || { echo "something outlived its kill by 3 s"; exit 1; }
   exit 0
