@@ -1,0 +1,163 @@
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { expect } from "chai";
+import { isMap, isScalar, parse, parseDocument } from "yaml";
+
+import { chartDir, helm3, helms, LEAST, merge, refusal, render, type Values } from "../support/chart.ts";
+
+const text = readFileSync(join(chartDir, "values.yaml"), "utf8");
+const defaults = parse(text) as Values;
+const example = join(chartDir, "..", "values.example.yaml");
+
+/** One other value for each key, by its path. */
+const OTHER: Readonly<Record<string, unknown>> = {
+  "image.repository": "other",
+  "image.tag": "2",
+  "image.pullPolicy": "Always",
+  imagePullSecrets: [{ name: "mine" }],
+  "bots.maxSegment": 65,
+  "bots.maxStopGraceSeconds": 61,
+  "bots.maxPerWorker": 501,
+  "bots.startConcurrency": 5,
+  "bots.backlogPatienceSeconds": 31,
+  "scaling.mode": "none",
+  "scaling.minReplicas": 4,
+  "scaling.maxReplicas": 41,
+  "scaling.standbyWorkers": 1,
+  "scaling.checkIntervalSeconds": 16,
+  "scaling.cooldownSeconds": 31,
+  "mongodb.uri": "mongodb://other",
+  "mongodb.existingSecret": "mine",
+  "mongodb.secretKey": "uri",
+  "mongodb.database": "other",
+  "mongodb.collection": "other",
+  registryAuthSecret: "mine",
+  "runtime.logLevel": "debug",
+  "runtime.segmentsEndpoint": false,
+  "runtime.timings": "ci",
+  "runtime.stateSizeLimit": "1Gi",
+  "runtime.resources": { requests: { cpu: 1 } },
+  "runtime.extraEnv": [{ name: "A", value: "b" }],
+  "runtime.extraVolumes": [{ name: "a", emptyDir: {} }],
+  "runtime.extraVolumeMounts": [{ name: "fence", mountPath: "/a" }],
+  "dind.image.repository": "other",
+  "dind.image.tag": "29-dind",
+  "dind.image.pullPolicy": "Always",
+  "dind.mtu": 1400,
+  "dind.denyCidrs": ["10.0.0.0/8"],
+  "dind.dataSizeLimit": "1Gi",
+  "dind.resources": { requests: { cpu: 1 } },
+  "dind.extraArgs": ["--debug"],
+  "dind.extraEnv": [{ name: "A", value: "b" }],
+  "lease.create": false,
+  "pod.annotations": { a: "b" },
+  "pod.labels": { a: "b" },
+  "pod.nodeSelector": { a: "b" },
+  "pod.tolerations": [{ operator: "Exists" }],
+  "pod.affinity": { nodeAffinity: {} },
+  "pod.priorityClassName": "high",
+};
+
+/** Kubernetes' own shapes, which are handed on as they are. */
+const WHOLE = /resources$|^pod\.(annotations|labels|nodeSelector|affinity)$/;
+
+function leaves(values: Values, path = ""): string[] {
+  return Object.entries(values).flatMap(([key, value]) => {
+    const here = path === "" ? key : `${path}.${key}`;
+    const isGroup = typeof value === "object" && value !== null && !Array.isArray(value) && !WHOLE.test(here);
+    return isGroup ? leaves(value as Values, here) : [here];
+  });
+}
+
+const nested = (path: string, value: unknown): Values =>
+  path.split(".").reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as Values;
+
+describe("chart values", () => {
+  it("are all known to this test", () => {
+    expect(leaves(defaults)).to.have.members(Object.keys(OTHER));
+  });
+
+  const plain = JSON.stringify(render(helm3).all);
+  for (const [path, value] of Object.entries(OTHER))
+    it(`have an effect: ${path}`, () => {
+      const secret = { mongodb: { uri: null, existingSecret: "mine" } };
+      const needs: Values = path.startsWith("mongodb.existing") || path === "mongodb.secretKey" ? secret : {};
+      const before = path === "mongodb.secretKey" ? JSON.stringify(render(helm3, secret).all) : plain;
+      expect(JSON.stringify(render(helm3, merge(needs, nested(path, value))).all)).not.to.equal(before);
+    });
+
+  it("all say what they do", () => {
+    const silent: string[] = [];
+    const walk = (node: unknown, path: string, above: string | null | undefined): void => {
+      if (!isMap(node)) return;
+      for (const [i, { key, value }] of node.items.entries()) {
+        if (!isScalar(key)) continue;
+        const here = path === "" ? String(key.value) : `${path}.${String(key.value)}`;
+        const comment = i === 0 ? (key.commentBefore ?? above) : key.commentBefore;
+        if (isMap(value) && !Object.hasOwn(OTHER, here)) walk(value, here, value.commentBefore);
+        else if (!/^ -- \w/m.test(comment ?? "")) silent.push(here);
+      }
+    };
+    walk(parseDocument(text).contents, "", undefined);
+    expect(silent).to.deep.equal([]);
+  });
+
+  for (const helm of helms) {
+    it(`pass the linter of ${helm.name}, with the example`, () => {
+      const { status, stdout, stderr } = spawnSync(helm.path, ["lint", "--strict", chartDir, "-f", example], { encoding: "utf8" });
+      expect(status, stdout + stderr).to.equal(0);
+      expect(stdout + stderr).not.to.match(/\[(WARNING|ERROR)\]|Fail:/);
+    });
+
+    it(`of the example render by ${helm.name}`, () => {
+      expect(refusal(helm, parse(readFileSync(example, "utf8")) as Values)).to.equal("");
+    });
+
+    describe(`refusals by ${helm.name}`, () => {
+      const cases: readonly (readonly [why: string, values: Values, ...says: string[]])[] = [
+        [
+          "nothing was said",
+          merge(LEAST, { image: { repository: null }, mongodb: { uri: null } }),
+          "image.repository: must",
+          "mongodb.uri: must",
+        ],
+        [
+          "an image of the guide's placeholder",
+          { image: { repository: "gcr.io/YOUR_PROJECT/runtime" } },
+          "image.repository: must say where",
+        ],
+        ["two sources of the connection string", { mongodb: { existingSecret: "a" } }, "mongodb: set uri or existingSecret, not both"],
+        ["another database's connection string", { mongodb: { uri: "postgres://a" } }, "mongodb.uri: must be a connection string"],
+        ["a secret without its key", { mongodb: { uri: null, existingSecret: "a", secretKey: "" } }, "mongodb.secretKey: must name"],
+        ["bounds that cross", { scaling: { minReplicas: 41 } }, 'scaling.minReplicas: must be at most scaling.maxReplicas (40), got "41"'],
+        ["no pods", { scaling: { minReplicas: 0 } }, 'scaling.minReplicas: must be a whole number from 1 to 10000, got "0"'],
+        [
+          "words for a number",
+          { scaling: { maxReplicas: "many" } },
+          'scaling.maxReplicas: must be a whole number from 1 to 10000, got "many"',
+        ],
+        [
+          "half a second",
+          { scaling: { cooldownSeconds: 1.5 } },
+          'scaling.cooldownSeconds: must be a whole number from 0 to 86400, got "1.5"',
+        ],
+        ["an unknown scaler", { scaling: { mode: "hpa" } }, 'scaling.mode: must be one of native, keda, none, got "hpa"'],
+        ["a tiny MTU", { dind: { mtu: 14 } }, 'dind.mtu: must be a whole number from 576 to 65535, got "14"'],
+        ["a word for a switch", { lease: { create: "no" } }, 'lease.create: must be one of true, false, got "no"'],
+        ["a throttled fence", { dind: { resources: { limits: { cpu: 1 } } } }, "dind.resources.limits.cpu: must not be set"],
+        ["two faults", { scaling: { mode: "x" }, bots: { maxSegment: 0 } }, "scaling.mode: must", "bots.maxSegment: must"],
+      ];
+      for (const [why, values, ...says] of cases)
+        it(why, () => {
+          const said = refusal(helm, merge(LEAST, values)).replaceAll('\\"', '"');
+          for (const part of says) expect(said).to.include(part);
+        });
+
+      it("a cluster without native sidecars", () => {
+        expect(refusal(helm, LEAST, { kube: "1.28.15" })).to.match(/kubeVersion: >=1\.29\.0-0/);
+      });
+    });
+  }
+});
