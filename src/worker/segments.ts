@@ -4,6 +4,7 @@ import { releaseSegment } from "../core/operations.ts";
 import type { SegmentRecord } from "../core/records.ts";
 import { proveStopped, quietSegments } from "../core/stop-proof.ts";
 import { mayStartIn, meetSegments, type Tenures } from "../core/tenure.ts";
+import { sideBySide } from "../process/side-by-side.ts";
 import type { Bots } from "./bots.ts";
 import type { DesiredBots } from "./desired.ts";
 import type { WorkerBus } from "./events.ts";
@@ -32,6 +33,9 @@ export type SegmentsOptions = {
   /** Called with all bots of newly owned segments before they are first looked at. */
   readonly onGained: (bots: readonly BotId[]) => Promise<void>;
 };
+
+/** Segments that are let go of at the same time. */
+const RELEASE_WIDTH = 16;
 
 /** A draining worker waits so long for word that a segment will be moved, and so long for the move, before it lets go by
  *  itself. Both in ms; the second lies below what a drain may take beyond the longest stop. */
@@ -160,10 +164,11 @@ export class OwnedSegments {
     if (quiet.length === 0) return;
     const { proven, left } = proveStopped(quiet, await engine.list());
     bots.request(left);
-    for (const segment of proven) {
+    // Side by side: a reply that is lost must not keep the others' bots waiting for the length of a call.
+    await sideBySide(proven, RELEASE_WIDTH, async (segment) => {
       const epoch = this.#tenures.get(segment)?.epoch;
       if (epoch !== undefined && this.#quiet().includes(segment)) await this.#release(segment, epoch);
-    }
+    });
   }
 
   #quiet(): SegmentId[] {
