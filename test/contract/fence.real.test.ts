@@ -27,7 +27,13 @@ describe("chart/files/fence.sh", function () {
     );
   const dead = async (fenced: Fenced): Promise<void> => {
     await fenced.until("down");
-    expect(await fenced.processes()).to.deep.equal([]);
+    // Once more where the fence was met between its fork and its pause.
+    await eventually(
+      "nothing is left",
+      async () => (await fenced.processes()).length === 0,
+      5_000,
+      async () => JSON.stringify(await fenced.processes()),
+    );
   };
 
   it("starts nothing without a deadline", async () => {
@@ -82,7 +88,12 @@ describe("chart/files/fence.sh", function () {
     fenced.file.write({ deadline: 9e6 as MonoMs, reading: 1_000 as MonoMs, bootId: fenced.file.bootId });
     await running(fenced);
     await putClock(clock, 99_999);
-    await eventually("the fence has struck", async () => fenced.file.readTick()?.trips === 1 || undefined);
+    await eventually(
+      "the fence has struck",
+      async () => fenced.file.readTick()?.trips === 1 || undefined,
+      20_000,
+      async () => fenced.output.join(""),
+    );
     await rm(dir, { recursive: true });
   });
 

@@ -88,11 +88,11 @@ export class Fenced {
       (await readdir("/proc"))
         .filter((name) => /^\d+$/.test(name) && Number(name) !== fence)
         .map(async (pid) => {
+          // Its own pause between two polls. Looked at first: it may end while we look at the rest.
+          const isPause = (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")) === ["sleep", "0.2", ""].join("\0");
           const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
           // The second last number is the pid in the namespace above: bots have namespaces of their own inside.
-          if (!(await isInside(pid, mine, status))) return undefined;
-          // Its own pause between two polls.
-          if ((await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")) === ["sleep", "0.2", ""].join("\0")) return undefined;
+          if (isPause || !(await isInside(pid, mine, status))) return undefined;
           return { pid: Number(pid), name: /^Name:\t(.*)$/m.exec(status)?.[1] ?? "", state: /^State:\t(.)/m.exec(status)?.[1] ?? "" };
         }),
     );
