@@ -118,8 +118,8 @@ const idle = (id: string, over: object = {}) => aDocument(id, { command: ["sleep
     await eventually("both ends are recorded", async () => w.runs().length === 2);
     for (const id of ["a", "b"]) await w.untilRuns(id);
     expect(w.runs().map(({ oom, endedWhy }) => [oom, endedWhy])).to.deep.equal([
-      ["no", "crashed"],
-      ["no", "crashed"],
+      ["no", "lost"],
+      ["no", "lost"],
     ]);
     const [first = ""] = (await bare.listContainers({ filters: { label: ["botrunner.bot=a"] } })).map(({ Id }) => Id);
     hints.length = 0;
