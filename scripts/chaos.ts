@@ -31,9 +31,6 @@ if (!(minutes > 0) || !Number.isInteger(seed)) {
 /** How long the fleet may take to settle after the last fault, in ms. Generous: back-off of a crasher may last minutes. */
 const CALM_MS = 90_000;
 
-/** How long a fault of the registry waits to be met, in ms. */
-const MEET_MS = 15_000;
-
 /** The same seed gives the same chaos, as far as timing lets it. */
 const random = new Chance(seed).next;
 const between = (low: number, high: number): number => Math.round(low + random() * (high - low));
@@ -46,7 +43,7 @@ const pause = (ms: number): Promise<void> => sleep(ms, undefined, { signal: inte
 await cleanStaleRuns(say);
 const run = await openRun();
 const world = new ChaosWorld({ runDir: run.dir, cacheDir: await openCache(process.env), say });
-const fleet = new ChaosFleet(random, (name, tag) => world.imageOf(name, tag));
+const fleet = new ChaosFleet(random);
 const counts = new Map<string, number>();
 
 /** Each fault mends itself before it returns. */
@@ -88,14 +85,6 @@ const faults: Record<string, () => Promise<void>> = {
   "change streams lost": () => failMongo(["getMore"], { errorCode: 286 }),
   "Docker connections dropped": async () => world.cutDocker(),
   "Docker replies lost": async () => world.loseDockerReplies(between(1, 6)),
-  "registry refuses: 401": async () => {
-    await whilePulling({ mode: "serve", basic: "nobody:knows" });
-    await withDb((db) => fleet.amend(db)); // a refusal stays until the document changes
-  },
-  "registry limits: 429": () => whilePulling({ mode: "limited" }),
-  "registry stalls": () => whilePulling({ mode: "stall" }),
-  // The engine says so inside a stream that began as a success.
-  "registry garbles": () => whilePulling({ mode: "broken-blob" }),
   "container killed": () => someContainer(async (c) => c.kill()),
   "container removed": () => someContainer(async (c) => c.remove({ force: true })),
   "documents changed": async () => {
@@ -109,11 +98,9 @@ try {
   await world.start();
   for (let n = 0; n < 30; n++) await withDb((db) => fleet.add(db));
   const end = performance.now() + minutes * 60_000;
-  /** Each fault comes once before any comes twice: a short run meets most of them. */
-  const bag: string[] = [];
   while (performance.now() < end) {
-    if (bag.length === 0) bag.push(...Object.keys(faults));
-    const [name = ""] = bag.splice(Math.floor(random() * bag.length), 1);
+    const names = Object.keys(faults);
+    const name = names[Math.floor(random() * names.length)] ?? "";
     say(name);
     counts.set(name, (counts.get(name) ?? 0) + 1);
     await faults[name]?.();
@@ -167,20 +154,6 @@ async function judge(): Promise<number> {
       : `${open.length} differences remain; seed ${seed}`,
   );
   return open.length === 0 ? 0 : 1;
-}
-
-/** New images are wanted while the registry answers like this. */
-async function whilePulling(order: Parameters<ChaosWorld["orderRegistry"]>[0]): Promise<void> {
-  await world.orderRegistry(order);
-  await withDb((db) => fleet.pull(db));
-  // The runtime may be busy with what happened before, or leave the registry alone for a while: then nobody met this fault.
-  const until = performance.now() + MEET_MS;
-  while ((await world.registryRequests()) === 0 && performance.now() < until) await pause(200);
-  await pause(between(500, 4_000));
-  const met = await world.registryRequests();
-  if (met === 0) counts.set("registry not asked", (counts.get("registry not asked") ?? 0) + 1);
-  say(`  it answered ${met} requests`);
-  await world.orderRegistry({ mode: "serve" });
 }
 
 /** A user's change; while MongoDB is away the user tries again. */

@@ -1,5 +1,5 @@
-// The parts that chaos happens to: an engine, a registry, a MongoDB server and a runtime of their own, each of which can be
-// stopped, killed and brought back.
+// The parts that chaos happens to: an engine, a MongoDB server and a runtime of their own, each of which can be stopped,
+// killed and brought back.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createWriteStream, type WriteStream } from "node:fs";
@@ -7,20 +7,14 @@ import { join } from "node:path";
 
 import { ensureBotImage } from "./bot-image.ts";
 import type { Place } from "./cache.ts";
-import { fetchPackageFile } from "./debian.ts";
 import { type DockerProxy, proxyDocker } from "./docker-proxy.ts";
-import { connectDocker } from "./find-docker.ts";
 import { type PrivateDocker, startPrivateDocker } from "./private-docker.ts";
 import { type PrivateMongo, startPrivateMongo } from "./private-mongo.ts";
-import type { RegistryOrder } from "./registry-server.ts";
 import { recordProcess } from "./run-dir.ts";
 import { sendSignal } from "./send-signal.ts";
 import { signalDocker } from "./signal-docker.ts";
-import { startRegistry, type TestRegistry } from "./test-registry.ts";
 
 const DB_NAME = "chaos";
-/** Images of this or an earlier run's registry: the engine's images outlive a run. */
-const PULLED = /^127\.0\.0\.1:\d+\/chaos\//;
 const main = new URL("../../src/main.ts", import.meta.url).pathname;
 
 export class ChaosWorld {
@@ -28,7 +22,6 @@ export class ChaosWorld {
   readonly #log: WriteStream;
   #docker: PrivateDocker | undefined;
   #proxy: DockerProxy | undefined;
-  #registry: TestRegistry | undefined;
   #mongo: PrivateMongo | undefined;
   #runtime: ChildProcess | undefined;
 
@@ -57,8 +50,6 @@ export class ChaosWorld {
     this.#docker = await startPrivateDocker(this.#place);
     this.#proxy = await proxyDocker(this.dockerHost, join(this.#place.runDir, "proxy.sock"));
     await ensureBotImage(this.dockerHost, this.#place.cacheDir, this.#place.say);
-    await this.#removePulled();
-    await this.#startRegistry();
     await this.startMongo();
     await this.startRuntime();
   }
@@ -88,38 +79,6 @@ export class ChaosWorld {
     await this.signalDocker("SIGKILL");
     await this.#docker?.stop();
     this.#docker = await startPrivateDocker({ ...this.#place, keepContainers: true });
-    await this.#startRegistry(); // the new engine has another network
-  }
-
-  /** An image of the registry; each tag is another image. */
-  imageOf(name: string, tag: number): string {
-    return `${this.#registry?.host ?? ""}/chaos/${name}:${tag}`;
-  }
-
-  /** How the registry answers from now on. */
-  async orderRegistry(order: Pick<RegistryOrder, "mode" | "basic">): Promise<void> {
-    await this.#registry?.obey({ generation: "by-tag", ...order });
-  }
-
-  /** How often it was asked since its last order. */
-  async registryRequests(): Promise<number> {
-    return (await this.#registry?.requests()) ?? 0;
-  }
-
-  async #startRegistry(): Promise<void> {
-    const port = Number(this.#registry?.host.split(":")[1] ?? 0);
-    await this.#registry?.[Symbol.asyncDispose]();
-    this.#registry = await startRegistry(this.dockerHost, {
-      port,
-      busybox: await fetchPackageFile(this.#place, "busybox-static", "bin/busybox"),
-    });
-    await this.orderRegistry({ mode: "serve" });
-  }
-
-  async #removePulled(): Promise<void> {
-    const docker = connectDocker(this.dockerHost);
-    const names = (await docker.listImages()).flatMap(({ RepoTags }) => RepoTags ?? []).filter((name) => PULLED.test(name));
-    for (const name of names) await docker.getImage(name).remove({ force: true });
   }
 
   async signalDocker(name: NodeJS.Signals): Promise<void> {
@@ -179,9 +138,6 @@ export class ChaosWorld {
     this.#runtime?.kill("SIGCONT");
     await this.signalRuntime("SIGKILL");
     await this.#proxy?.stop();
-    // A start that failed may have left nothing to ask.
-    await this.#removePulled().catch((error: unknown) => this.#place.say(`cannot remove the pulled images: ${String(error)}`));
-    await this.#registry?.[Symbol.asyncDispose]();
     await this.#docker?.stop();
     await this.#mongo?.stop();
     this.#log.end();
