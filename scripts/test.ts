@@ -3,6 +3,7 @@
 import { setMaxListeners } from "node:events";
 
 import { openCache, type Say } from "./lib/cache.ts";
+import { buildCluster } from "./lib/cluster/tools-and-images.ts";
 import { cleanStaleRuns, openRun } from "./lib/run-dir.ts";
 import { type Parts, provideParts } from "./lib/test-parts.ts";
 import { type Count, runSuite, type Suite } from "./lib/test-suite.ts";
@@ -23,12 +24,13 @@ const suites: readonly Suite[] = [
   },
   // Brings its own parts: engines under their fences.
   { name: "faults", budgetSeconds: 360, checks: ["faults:short"], specs: [] },
+  { name: "cluster", budgetSeconds: 720, checks: [], specs: ["test/cluster/**/*.test.ts"], needsCluster: true },
 ];
 
 const [word, ...more] = process.argv.slice(2);
 const chosen = suites.filter((suite) => word === undefined || suite.name === word);
 if (chosen.length === 0 || more.length > 0) {
-  console.error("Usage: ./scripts/test [quick|system|faults]");
+  console.error("Usage: ./scripts/test [quick|system|faults|cluster]");
   process.exit(64);
 }
 
@@ -53,6 +55,11 @@ try {
       for (const { what, why } of parts.faults) say(`${what} is missing: ${why}`);
       // On a developer's machine what can run runs; with CI=true green must mean that everything ran.
       if (strict) total.failed += parts.faults.length;
+    }
+    if (suite.needsCluster) {
+      const began = performance.now();
+      await buildCluster({ runDir: run.dir, cacheDir: await openCache(process.env), say, signal: interrupt.signal });
+      summary.push(`installs: ${seconds(began)} s for the cluster`);
     }
     const began = performance.now();
     const count = await runSuite(suite, { runDir: run.dir, say, env: parts?.env ?? {}, signal: interrupt.signal });

@@ -27,6 +27,8 @@ export interface PrivateMongoOptions extends Place {
   readonly flags?: readonly string[];
   /** Appended to the URI, such as `&tls=true` and its files for a server that speaks TLS. */
   readonly query?: string;
+  /** Where it listens; pods of a test cluster reach the machine's address on their bridge. @default "127.0.0.1" */
+  readonly host?: string;
   /** @default a free one */
   readonly port?: number;
   /** A directory to open again, for restarts. @default a new one in the run directory */
@@ -38,7 +40,8 @@ const modules = "import sys, ensurepip, venv; print(sys.implementation.cache_tag
 
 export async function startPrivateMongo(options: PrivateMongoOptions): Promise<PrivateMongo> {
   const server = await installServer(options);
-  const port = options.port ?? (await freePort());
+  const host = options.host ?? "127.0.0.1";
+  const port = options.port ?? (await freePort(host));
   const name = join(options.runDir, `mongo-${port}`);
   const storage = options.storagePath ?? name;
   await mkdir(storage, { recursive: true });
@@ -47,7 +50,7 @@ export async function startPrivateMongo(options: PrivateMongoOptions): Promise<P
   const log = openSync(`${name}.log`, "a");
   const args = [
     ["--pdeathsig", "KILL", "--", join(dirname(server), "python"), server, "--config", `${name}.toml`],
-    ["--host", "127.0.0.1", "--port", String(port), "--storage-path", storage, "--log-level", "WARNING"],
+    ["--host", host, "--port", String(port), "--storage-path", storage, "--log-level", "WARNING"],
     options.flags ?? [],
   ].flat();
   const child = spawn("setpriv", args, { detached: true, stdio: ["ignore", log, log] });
@@ -67,7 +70,7 @@ export async function startPrivateMongo(options: PrivateMongoOptions): Promise<P
     await ended;
   };
   // directConnection: change streams and transactions work, and a proxy in between is not bypassed.
-  const uri = `mongodb://127.0.0.1:${port}/?directConnection=true${options.query ?? ""}`;
+  const uri = `mongodb://${host}:${port}/?directConnection=true${options.query ?? ""}`;
   try {
     await recordProcess(options.runDir, child.pid ?? 0);
     const state = await until("the MongoDB wire server", 30_000, async () => (over ? "ended" : (await pings(uri)) && "up"));
@@ -122,9 +125,9 @@ const makeVenv = (dir: string, complete: string): Promise<string> => {
   return run("flock", [`${dir}.lock`, "sh", "-c", script, "sh", dir, complete, requirements]);
 };
 
-async function freePort(): Promise<number> {
+async function freePort(host: string): Promise<number> {
   const server = createServer();
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  await new Promise<void>((done) => server.listen(0, host, done));
   const { port } = server.address() as AddressInfo;
   await new Promise((done) => server.close(done));
   return port;

@@ -46,13 +46,24 @@ export async function cleanStaleRuns(say: Say): Promise<void> {
     const young = Date.now() - (await stat(dir).catch(() => ({ mtimeMs: 0 }))).mtimeMs < 10_000;
     if (owner === "" ? young : await isAlive(owner)) continue;
     say(`cleaning up what a killed run left in ${dir}`);
-    for (const pid of await readdir(join(dir, "started")).catch(() => [])) {
-      await endProcess(await readFile(join(dir, "started", pid), "utf8"));
-    }
-    for (const name of await readdir(join(dir, "cgroups")).catch(() => [])) await removeCgroup(name);
-    await unmountBelow(dir);
+    await endStarted(dir);
     await rm(dir, { recursive: true, force: true });
   }
+}
+
+/** Ends the processes that this run directory knows of, and removes its cgroups and mounts. Whoever made it need not live. */
+export async function endStarted(dir: string): Promise<void> {
+  for (const pid of await readdir(join(dir, "started")).catch(() => [])) {
+    await endProcess(await readFile(join(dir, "started", pid), "utf8"));
+  }
+  for (const name of await readdir(join(dir, "cgroups")).catch(() => [])) await removeCgroup(name);
+  await unmountBelow(dir);
+}
+
+/** Whether the process that was recorded under this pid still runs. */
+export async function stillRuns(runDir: string, pid: number): Promise<boolean> {
+  const identity = await readFile(join(runDir, "started", String(pid)), "utf8").catch(() => "");
+  return identity !== "" && isAlive(identity);
 }
 
 /** Removes the cgroup of this name, with its children, from each hierarchy (one in v2, several in v1). */
@@ -87,14 +98,14 @@ async function removeTree(dir: string): Promise<void> {
 async function endProcess(identity: string): Promise<void> {
   if (!(await isAlive(identity))) return;
   process.kill(pidOf(identity), "SIGKILL");
-  for (let waited = 0; waited < 5000 && (await isAlive(identity)); waited += 50) await sleep(50);
+  for (let waited = 0; waited < 20_000 && (await isAlive(identity)); waited += 50) await sleep(50);
 }
 
 const pidOf = (identity: string): number => Number(identity.split(" ")[1]);
-const isAlive = async (identity: string): Promise<boolean> => (await identify(pidOf(identity))) === identity;
+export const isAlive = async (identity: string): Promise<boolean> => (await identify(pidOf(identity))) === identity;
 
 /** Boot id, pid and start time in clock ticks: one process for all time. Undefined when there is no such process. */
-async function identify(pid: number): Promise<string | undefined> {
+export async function identify(pid: number): Promise<string | undefined> {
   const line = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
   if (line === undefined) return undefined;
   // The command name in parentheses may hold blanks; what follows it does not. A zombie counts as gone.

@@ -1,0 +1,117 @@
+// Images without a registry, as archives that `ctr images import` and `docker load` read.
+import { mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { join, relative } from "node:path";
+
+import { BOT_IMAGE } from "../bot-image.ts";
+import { hashFile, type Place } from "../cache.ts";
+import { run } from "../command.ts";
+import { openImageBuilder } from "../image-builder.ts";
+import { packTar, type TarEntry } from "../tar.ts";
+import { inSpace, type Space } from "./space.ts";
+
+/** What holds a pod's namespaces open. */
+export const PAUSE_IMAGE = "docker.io/bot-runner/pause:1";
+/** The runtime's own image, from the Dockerfile. */
+export const RUNTIME_IMAGE = "runtime:latest";
+/** A stand-in for Docker's image of that name: Debian's Engine and the same way in. */
+export const DIND_IMAGE = "docker:dind";
+
+const root = join(import.meta.dirname, "..", "..", "..");
+const dindDir = join(import.meta.dirname, "dind");
+
+/** Writes an archive with the two images that each cluster has: pause and the bots' (a static busybox). */
+export async function writeSmallImages(dir: string, busybox: string): Promise<string> {
+  const applets = (await run(busybox, ["--list"])).trim().split("\n");
+  const links = applets.filter((a) => a !== "busybox").map((a) => ({ path: `bin/${a}`, mode: 0o777, link: "busybox" }));
+  const layer = packTar([
+    { path: "bin/", mode: 0o755 },
+    { path: "bin/busybox", mode: 0o755, data: await readFile(busybox) },
+    ...links,
+    { path: "etc/", mode: 0o755 },
+    { path: "etc/group", mode: 0o644, data: Buffer.from("root:x:0:\nnogroup:x:65534:\n") },
+    { path: "etc/passwd", mode: 0o644, data: Buffer.from("root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n") },
+    { path: "tmp/", mode: 0o1777 },
+  ]);
+  const hash = sha256(layer);
+  const image = (config: object) =>
+    Buffer.from(
+      JSON.stringify({
+        architecture: process.arch === "x64" ? "amd64" : process.arch,
+        os: "linux",
+        created: "1970-01-01T00:00:00Z",
+        config: { Env: ["PATH=/bin"], ...config },
+        rootfs: { type: "layers", diff_ids: [`sha256:${hash}`] },
+      }),
+    );
+  const images = [
+    // Otherwise PID 1 would not hear SIGTERM, and each pod would take its whole grace period to end.
+    { name: PAUSE_IMAGE, config: image({ Cmd: ["/bin/sh", "-c", "trap 'exit 0' TERM INT; while :; do sleep 3600 & wait $!; done"] }) },
+    { name: `docker.io/${BOT_IMAGE}`, config: image({ Cmd: ["/bin/sh"] }) },
+  ];
+  const manifest = images.map(({ name, config }) => ({ Config: `${sha256(config)}.json`, RepoTags: [name], Layers: [`${hash}.tar`] }));
+  const entries: TarEntry[] = [
+    { path: "manifest.json", mode: 0o644, data: Buffer.from(JSON.stringify(manifest)) },
+    ...images.map(({ config }) => ({ path: `${sha256(config)}.json`, mode: 0o644, data: config })),
+    { path: `${hash}.tar`, mode: 0o644, data: layer },
+  ];
+  const path = join(dir, "small-images.tar");
+  await writeFile(path, packTar(entries));
+  return path;
+}
+
+/** Makes the archive's images known to the node's containerd. It must be up. `bin` is where its ctr lies. */
+export const importImages = (node: Space, bin: string, archive: string): Promise<string> =>
+  callContainerd(node, bin, ["images", "import", "--local", archive]);
+
+/** Runs ctr on the images and containers that the kubelet sees. */
+export const callContainerd = (node: Space, bin: string, words: readonly string[]): Promise<string> =>
+  inSpace(node, join(bin, "ctr"), ["--address", "/run/containerd/containerd.sock", "--namespace", "k8s.io", ...words]);
+
+/** An archive with the runtime's image and the stand-in for docker:dind, in the cache, built when what they are made of has
+ *  changed: some minutes and 800 MB of disk the first time. */
+export async function ensureProductImages(place: Place, env: NodeJS.ProcessEnv): Promise<string> {
+  const dir = join(place.cacheDir, "cluster", "images");
+  const path = join(dir, `product-${(await hashSources()).slice(0, 16)}.tar`);
+  const stamp = `${path}.sha256`;
+  const wanted = await readFile(stamp, "utf8").catch(() => undefined);
+  if (wanted !== undefined && (await hashFile(path).catch(() => "")) === wanted) return path;
+  const began = performance.now();
+  place.say(`building the images ${RUNTIME_IMAGE} and ${DIND_IMAGE} (a stand-in)`);
+  const builder = await openImageBuilder(place, env);
+  const docker = (...args: string[]) => run("docker", args, { env: { ...process.env, DOCKER_HOST: builder.dockerHost } });
+  try {
+    await docker("build", "--network", "host", "-t", DIND_IMAGE, dindDir);
+    await docker("build", "--network", "host", "-t", RUNTIME_IMAGE, root);
+    await mkdir(dir, { recursive: true });
+    // Their base is in it once, for they share its layer.
+    await docker("save", "-o", `${path}.new`, RUNTIME_IMAGE, DIND_IMAGE);
+    await rename(`${path}.new`, path);
+    await writeFile(stamp, await hashFile(path));
+  } finally {
+    await builder.stop();
+  }
+  for (const name of await readdir(dir)) if (!path.startsWith(join(dir, name.slice(0, 24)))) await rm(join(dir, name), { force: true });
+  place.say(`built the images in ${Math.round((performance.now() - began) / 1000)} s`);
+  return path;
+}
+
+// All that the two builds copy.
+async function hashSources(): Promise<string> {
+  const names = ["Dockerfile", ".npmrc", "package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json"];
+  const files = [...names.map((name) => join(root, name)), ...(await filesBelow(join(root, "src"))), ...(await filesBelow(dindDir))];
+  files.push(...(await filesBelow(join(root, "chart", "files")).catch(() => [])));
+  const hash = createHash("sha256").update(process.versions.node);
+  for (const file of files) hash.update(`${relative(root, file)} ${await hashFile(file)}\n`);
+  return hash.digest("hex");
+}
+
+async function filesBelow(dir: string): Promise<string[]> {
+  const entries = await readdir(dir, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .toSorted();
+}
+
+const sha256 = (data: Buffer): string => createHash("sha256").update(data).digest("hex");

@@ -1,0 +1,263 @@
+// The cluster that other tests stand on: what they count on in it, and that nothing of it is left.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { expect } from "chai";
+
+import { BOT_IMAGE } from "../../scripts/lib/bot-image.ts";
+import { type Cluster, findCluster } from "../../scripts/lib/cluster/cluster.ts";
+import { DIND_IMAGE, RUNTIME_IMAGE } from "../../scripts/lib/cluster/images.ts";
+import { run, until } from "../../scripts/lib/command.ts";
+import { compareSnapshots, snapshot, type Snapshot } from "../../scripts/lib/machine-snapshot.ts";
+
+const command = new URL("../../scripts/cluster", import.meta.url).pathname;
+const own = { ...process.env, DOCKER_HOST: "", DOCKER_IS_PRIVATE: "" };
+const runCommand = (...words: string[]) => run(command, words, { env: own });
+
+/** Waits for the machine to be as it was: what has just been killed takes a moment to be gone. */
+async function differences(before: Snapshot): Promise<string[]> {
+  let left: string[] = [];
+  for (let attempt = 0; attempt < 40; attempt++) {
+    left = compareSnapshots(before, await snapshot());
+    if (left.length === 0) break;
+    await sleep(250);
+  }
+  return left;
+}
+
+describe("a cluster whose creator was killed half-way", function () {
+  this.timeout(300_000);
+  let runDir: string;
+  beforeEach(async () => (runDir = await mkdtemp("/tmp/bot-runner-k-")));
+  afterEach(async () => {
+    await runCommand("down", "--run-dir", runDir);
+    await rm(runDir, { recursive: true, force: true });
+  });
+
+  // The first line comes when the namespaces are there and hold nothing, the second when programs run in them.
+  for (const said of ["namespaces and network", "control plane and containerd"]) {
+    it(`leaves nothing after down: killed at "${said}"`, async () => {
+      const before = await snapshot();
+      const child = spawn(command, ["up", "--bare", "--run-dir", runDir], {
+        detached: true,
+        stdio: ["ignore", "ignore", "pipe"],
+        env: own,
+      });
+      const lines = createInterface(child.stderr);
+      for await (const line of lines) if (line.includes(said)) break;
+      if (child.pid === undefined) throw new Error("Cannot start scripts/cluster");
+      process.kill(-child.pid, "SIGKILL");
+      if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+      expect(child.signalCode).to.equal("SIGKILL");
+      expect(compareSnapshots(before, await snapshot())).to.not.deep.equal([]);
+      await runCommand("down", "--run-dir", runDir);
+      expect(await differences(before)).to.deep.equal([]);
+    });
+  }
+});
+
+describe("a cluster", function () {
+  this.timeout(300_000);
+  let asItWas: Snapshot;
+  let runDir: string;
+  let line: string;
+  let cluster: Cluster;
+  let server: Server;
+  let callers: string[];
+  const kubectl = (...words: string[]) =>
+    run(join(cluster.bin, "kubectl"), ["--request-timeout=20s", ...words], { env: { ...process.env, KUBECONFIG: cluster.kubeconfig } });
+  const ipOf = (pod: string) => kubectl("get", "pod", pod, "-o", "jsonpath={.status.podIP}");
+  /** What a pod gets from there within a second; undefined when that is nothing at all. */
+  const reach = (pod: string, url: string) =>
+    kubectl("exec", pod, "--", "wget", "-T", "1", "-q", "-O", "-", url).then(
+      (text) => text.trim(),
+      (error: Error) => (error.message.includes("HTTP/1") ? "refused in words" : undefined),
+    );
+  const machine = () => `http://${cluster.network.machine}:${(server.address() as AddressInfo).port}/`;
+  const apiService = () => `http://${cluster.network.apiService}:443/`;
+
+  before(async () => {
+    asItWas = await snapshot();
+    runDir = await mkdtemp("/tmp/bot-runner-k-");
+    line = (await runCommand("up", "--run-dir", runDir)).trim();
+    cluster = await findCluster(runDir);
+    callers = [];
+    server = createServer((request, reply) => {
+      callers.push(request.socket.remoteAddress ?? "");
+      reply.end("machine");
+    }).listen(0, cluster.network.machine);
+    await once(server, "listening");
+    const file = join(runDir, "pods.json");
+    const items = [webPod("one", "n1"), webPod("two", "n2"), webService("two"), enginePod("engine", "n1")];
+    await writeFile(file, JSON.stringify({ apiVersion: "v1", kind: "List", items }));
+    await kubectl("apply", "-f", file);
+    await kubectl("wait", "--for=condition=Ready", "--timeout=120s", "pod/one", "pod/two");
+  });
+  after(async () => {
+    server?.close();
+    await runCommand("down", "--run-dir", runDir);
+  });
+
+  it("prints where its kubeconfig is, and nothing else", () => {
+    expect(line).to.equal(`export KUBECONFIG=${runDir}/kubeconfig`);
+  });
+  it("has two ready nodes with a pod on each", async () => {
+    const nodes = await kubectl("get", "nodes", "-o", "jsonpath={range .items[*]}{.metadata.name} {.spec.taints}{end}");
+    expect(nodes).to.equal("n1 n2 ");
+    expect(await kubectl("get", "pods", "one", "two", "-o", "jsonpath={.items[*].spec.nodeName}")).to.equal("n1 n2");
+    expect(await runCommand("status", "--run-dir", runDir)).to.match(/n1: Ready.*\nn2: Ready/);
+  });
+  it("connects pods across nodes, by address and by Service", async () => {
+    expect(await reach("one", `http://${await ipOf("two")}:8080/name`)).to.equal("two");
+    expect(await reach("two", `http://${await ipOf("one")}:8080/name`)).to.equal("one");
+    const service = await kubectl("get", "service", "two", "-o", "jsonpath={.spec.clusterIP}");
+    expect(await until("the Service", 20_000, () => reach("one", `http://${service}/name`))).to.equal("two");
+  });
+  it("connects pods with servers on the machine, which see who calls", async () => {
+    expect(await reach("one", machine())).to.equal("machine");
+    expect(callers).to.deep.equal([await ipOf("one")]);
+  });
+  it("connects pods with the API server", async () => {
+    expect(await reach("one", apiService())).to.equal("refused in words");
+  });
+  it("lets the machine reach pods", async () => {
+    const reply = await fetch(`http://${await ipOf("one")}:8080/name`);
+    expect((await reply.text()).trim()).to.equal("one");
+  });
+  it("gives logs, and runs commands in pods of both nodes", async () => {
+    for (const pod of ["one", "two"]) {
+      expect(await kubectl("logs", pod)).to.equal(`this is ${pod}\n`);
+      expect(await kubectl("exec", pod, "--", "cat", "/www/name")).to.equal(`${pod}\n`);
+    }
+  });
+  it("cuts a node off from the machine, and nothing else from anything", async () => {
+    await cluster.cut("n1", "machine");
+    expect(await reach("one", machine())).to.equal(undefined);
+    expect(await reach("two", machine())).to.equal("machine");
+    expect(await reach("one", apiService())).to.equal("refused in words");
+    await cluster.heal("n1");
+    expect(await reach("one", machine())).to.equal("machine");
+  });
+  it("cuts a node off from the API server", async () => {
+    await cluster.cut("n2", "api");
+    const log = await kubectl("--request-timeout=2s", "logs", "two").catch((error: Error) => error.message);
+    expect(log).to.match(/Cannot run/);
+    // Commands in its pods go through the API server, too: the machine asks it to fetch instead.
+    expect((await (await fetch(`http://${await ipOf("two")}:8080/name`)).text()).trim()).to.equal("two");
+    expect(await reach("one", apiService())).to.equal("refused in words");
+    await cluster.heal();
+    expect(await until("logs again", 60_000, () => kubectl("logs", "two").catch(() => undefined))).to.equal("this is two\n");
+  });
+  it("cuts nodes off from each other", async () => {
+    await cluster.cut("n1", "nodes");
+    expect(await reach("one", `http://${await ipOf("two")}:8080/name`)).to.equal(undefined);
+    expect(await reach("one", machine())).to.equal("machine");
+    await cluster.heal();
+    expect(await reach("one", `http://${await ipOf("two")}:8080/name`)).to.equal("two");
+  });
+  it("runs containers in a pod's own Docker Engine", async () => {
+    await kubectl("wait", "--for=condition=Ready", "--timeout=120s", "pod/engine");
+    const inEngine = (script: string) => kubectl("exec", "engine", "-c", "docker", "--", "sh", "-c", script);
+    await inEngine("tar -C /shared -c busybox | docker import - nested");
+    expect(await inEngine("docker run --rm --network none nested /busybox echo from a bot")).to.equal("from a bot\n");
+  });
+  it("goes on after a program was killed, and without one that was stopped", async () => {
+    await cluster.stop("hub", "kube-apiserver");
+    expect(await kubectl("--request-timeout=2s", "get", "nodes").catch((error: Error) => error.message)).to.match(/Cannot run/);
+    await cluster.start("hub", "kube-apiserver");
+    expect(await until("the API server", 60_000, () => kubectl("get", "--raw", "/readyz").catch(() => undefined))).to.equal("ok");
+    await cluster.signal("n1", "kubelet", "KILL");
+    expect(await until("logs again", 60_000, () => kubectl("logs", "one").catch(() => undefined))).to.equal("this is one\n");
+  });
+  it("is left as it is by a second up", async () => {
+    const uids = () => kubectl("get", "nodes,pods", "-o", "jsonpath={.items[*].metadata.uid}");
+    const old = await uids();
+    expect((await runCommand("up", "--run-dir", runDir)).trim()).to.equal(line);
+    expect(await uids()).to.equal(old);
+  });
+  it("leaves the machine as it found it, pods and all", async () => {
+    server.close();
+    await runCommand("down", "--run-dir", runDir);
+    expect(await differences(asItWas)).to.deep.equal([]);
+    const status = await runCommand("status", "--run-dir", runDir).catch((error: Error) => error.message);
+    expect(status).to.match(/\(3\)/);
+  });
+});
+
+const meta = (name: string) => ({ name, namespace: "default", labels: { app: name } });
+
+const webPod = (name: string, node: string) => ({
+  apiVersion: "v1",
+  kind: "Pod",
+  metadata: meta(name),
+  spec: {
+    nodeSelector: { "kubernetes.io/hostname": node },
+    terminationGracePeriodSeconds: 0,
+    containers: [
+      {
+        name: "web",
+        image: BOT_IMAGE,
+        command: ["sh", "-c", `echo this is ${name}; mkdir /www; echo ${name} >/www/name; exec httpd -f -p 8080 -h /www`],
+        readinessProbe: { httpGet: { path: "/name", port: 8080 }, periodSeconds: 1 },
+      },
+    ],
+  },
+});
+
+const webService = (name: string) => ({
+  apiVersion: "v1",
+  kind: "Service",
+  metadata: meta(name),
+  spec: { selector: { app: name }, ports: [{ port: 80, targetPort: 8080 }] },
+});
+
+// As the chart has it: the Engine is a native sidecar with its own disk, and asks for some of the node's.
+const enginePod = (name: string, node: string) => ({
+  apiVersion: "v1",
+  kind: "Pod",
+  metadata: meta(name),
+  spec: {
+    nodeSelector: { "kubernetes.io/hostname": node },
+    terminationGracePeriodSeconds: 0,
+    initContainers: [
+      {
+        name: "copy",
+        image: BOT_IMAGE,
+        command: ["cp", "/bin/busybox", "/shared/busybox"],
+        volumeMounts: [{ name: "shared", mountPath: "/shared" }],
+      },
+      {
+        name: "docker",
+        image: DIND_IMAGE,
+        imagePullPolicy: "IfNotPresent",
+        restartPolicy: "Always",
+        args: ["dockerd", "--host=unix:///var/run/docker.sock"],
+        startupProbe: { exec: { command: ["docker", "info"] }, periodSeconds: 1, timeoutSeconds: 5, failureThreshold: 60 },
+        resources: { requests: { cpu: "100m", memory: "128Mi", "ephemeral-storage": "1Gi" } },
+        securityContext: { privileged: true },
+        volumeMounts: [
+          { name: "data", mountPath: "/var/lib/docker" },
+          { name: "shared", mountPath: "/shared" },
+        ],
+      },
+    ],
+    containers: [
+      {
+        name: "main",
+        image: RUNTIME_IMAGE,
+        imagePullPolicy: "IfNotPresent",
+        command: ["sleep", "3600"],
+      },
+    ],
+    volumes: [
+      { name: "data", emptyDir: { sizeLimit: "1Gi" } },
+      { name: "shared", emptyDir: {} },
+    ],
+  },
+});
