@@ -1,7 +1,7 @@
 // The cluster that other tests stand on: what they count on in it, and that nothing of it is left.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -10,11 +10,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { expect } from "chai";
 
-import { BOT_IMAGE } from "../../scripts/lib/bot-image.ts";
+import { openCache } from "../../scripts/lib/cache.ts";
 import { type Cluster, findCluster } from "../../scripts/lib/cluster/cluster.ts";
-import { DIND_IMAGE, RUNTIME_IMAGE } from "../../scripts/lib/cluster/images.ts";
 import { run, until } from "../../scripts/lib/command.ts";
 import { compareSnapshots, snapshot, type Snapshot } from "../../scripts/lib/machine-snapshot.ts";
+import { startPrivateMongo } from "../../scripts/lib/private-mongo.ts";
+import { openRun } from "../../scripts/lib/run-dir.ts";
+import { enginePod, webPod, webService } from "./pods.ts";
 
 const command = new URL("../../scripts/cluster", import.meta.url).pathname;
 const own = { ...process.env, DOCKER_HOST: "", DOCKER_IS_PRIVATE: "" };
@@ -34,10 +36,9 @@ async function differences(before: Snapshot): Promise<string[]> {
 describe("a cluster whose creator was killed half-way", function () {
   this.timeout(300_000);
   let runDir: string;
-  beforeEach(async () => (runDir = await mkdtemp("/tmp/bot-runner-k-")));
+  beforeEach(async () => (runDir = (await openRun()).dir));
   afterEach(async () => {
     await runCommand("down", "--run-dir", runDir);
-    await rm(runDir, { recursive: true, force: true });
   });
 
   // The first line comes when the namespaces are there and hold nothing, the second when programs run in them.
@@ -85,7 +86,7 @@ describe("a cluster", function () {
 
   before(async () => {
     asItWas = await snapshot();
-    runDir = await mkdtemp("/tmp/bot-runner-k-");
+    runDir = (await openRun()).dir;
     line = (await runCommand("up", "--run-dir", runDir)).trim();
     cluster = await findCluster(runDir);
     callers = [];
@@ -123,6 +124,20 @@ describe("a cluster", function () {
   it("connects pods with servers on the machine, which see who calls", async () => {
     expect(await reach("one", machine())).to.equal("machine");
     expect(callers).to.deep.equal([await ipOf("one")]);
+  });
+  it("connects pods with a MongoDB on the machine", async () => {
+    const place = { runDir, cacheDir: await openCache(process.env), say: () => undefined };
+    const mongo = await startPrivateMongo({ ...place, host: cluster.network.machine });
+    const ping = `import("mongodb").then(async ({ MongoClient }) => {
+      const client = new MongoClient(${JSON.stringify(mongo.uri)}, { serverSelectionTimeoutMS: 3000 });
+      console.log((await client.db("admin").command({ ping: 1 })).ok);
+      await client.close();
+    })`;
+    try {
+      expect(await kubectl("exec", "two", "--", "node", "-e", ping)).to.equal("1\n");
+    } finally {
+      await mongo.stop();
+    }
   });
   it("connects pods with the API server", async () => {
     expect(await reach("one", apiService())).to.equal(refusal);
@@ -189,82 +204,4 @@ describe("a cluster", function () {
     const status = await runCommand("status", "--run-dir", runDir).catch((error: Error) => error.message);
     expect(status).to.match(/\(3\)/);
   });
-});
-
-const meta = (name: string) => ({ name, namespace: "default", labels: { app: name } });
-
-// Debian's static busybox has a wget that faults as soon as it looks up a name, so it is Node and curl.
-const serve = `console.log("this is " + process.env.NAME);
-require("http").createServer((_, reply) => reply.end(process.env.NAME)).listen(8080)`;
-
-const webPod = (name: string, node: string) => ({
-  apiVersion: "v1",
-  kind: "Pod",
-  metadata: meta(name),
-  spec: {
-    nodeSelector: { "kubernetes.io/hostname": node },
-    terminationGracePeriodSeconds: 0,
-    containers: [
-      {
-        name: "web",
-        image: RUNTIME_IMAGE,
-        imagePullPolicy: "IfNotPresent",
-        command: ["node", "-e", serve],
-        env: [{ name: "NAME", value: name }],
-        readinessProbe: { httpGet: { path: "/name", port: 8080 }, periodSeconds: 1 },
-      },
-    ],
-  },
-});
-
-const webService = (name: string) => ({
-  apiVersion: "v1",
-  kind: "Service",
-  metadata: meta(name),
-  spec: { selector: { app: name }, ports: [{ port: 80, targetPort: 8080 }] },
-});
-
-// As the chart has it: the Engine is a native sidecar with its own disk, and asks for some of the node's.
-const enginePod = (name: string, node: string) => ({
-  apiVersion: "v1",
-  kind: "Pod",
-  metadata: meta(name),
-  spec: {
-    nodeSelector: { "kubernetes.io/hostname": node },
-    terminationGracePeriodSeconds: 0,
-    initContainers: [
-      {
-        name: "copy",
-        image: BOT_IMAGE,
-        command: ["cp", "/bin/busybox", "/shared/busybox"],
-        volumeMounts: [{ name: "shared", mountPath: "/shared" }],
-      },
-      {
-        name: "docker",
-        image: DIND_IMAGE,
-        imagePullPolicy: "IfNotPresent",
-        restartPolicy: "Always",
-        args: ["dockerd", "--host=unix:///var/run/docker.sock"],
-        startupProbe: { exec: { command: ["docker", "info"] }, periodSeconds: 1, timeoutSeconds: 5, failureThreshold: 60 },
-        resources: { requests: { cpu: "100m", memory: "128Mi", "ephemeral-storage": "1Gi" } },
-        securityContext: { privileged: true },
-        volumeMounts: [
-          { name: "data", mountPath: "/var/lib/docker" },
-          { name: "shared", mountPath: "/shared" },
-        ],
-      },
-    ],
-    containers: [
-      {
-        name: "main",
-        image: RUNTIME_IMAGE,
-        imagePullPolicy: "IfNotPresent",
-        command: ["sleep", "3600"],
-      },
-    ],
-    volumes: [
-      { name: "data", emptyDir: { sizeLimit: "1Gi" } },
-      { name: "shared", emptyDir: {} },
-    ],
-  },
 });

@@ -2,8 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
-import { writeKubeconfig } from "./certificates.ts";
-import type { Subject } from "./certificates.ts";
+import { type Subject, writeKubeconfig } from "./certificates.ts";
 import type { Network } from "./network.ts";
 import type { Program } from "./space.ts";
 import type { Tools } from "./tools.ts";

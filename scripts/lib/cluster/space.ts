@@ -78,15 +78,20 @@ export async function writePrograms({ dir }: Space, programs: Readonly<Record<st
 /** Lets the space's program run, and run again whenever it ends. */
 export const want = ({ dir }: Space, name: string): Promise<void> => writeFile(join(dir, "wanted", name), "");
 
-/** Ends the space's program for good (until `want`), by SIGTERM. */
+/** Ends the space's program until `want`: by SIGTERM, and after 3 s by SIGKILL, for an API server waits a minute for those
+ *  that watch it. */
 export async function unwant(space: Space, name: string): Promise<void> {
   await rm(join(space.dir, "wanted", name), { force: true });
   const runs = () => exists(join(space.dir, "pids", name));
-  // It may be between an end and its next start, with nobody to send to.
-  await sendTo(space, name, "TERM").catch(async (error: unknown) => {
-    if (await runs()) throw error;
-  });
-  await until(`the end of ${name}`, 90_000, async () => !(await runs()) || undefined);
+  for (const signal of ["TERM", "KILL"]) {
+    // It may be between an end and its next start, with nobody to send to.
+    await sendTo(space, name, signal).catch(async (error: unknown) => {
+      if (await runs()) throw error;
+    });
+    const ended = until(`the end of ${name}`, signal === "TERM" ? 3000 : 30_000, async () => !(await runs()) || undefined);
+    if (signal === "KILL") await ended;
+    else if (await ended.catch(() => false)) return;
+  }
 }
 
 /** Sends a signal, such as STOP or KILL, to the space's program. @throws when it does not run. */
