@@ -21,7 +21,6 @@ export async function run(command: string, args: readonly string[], options: Com
   const child = spawn(command, args, {
     stdio: ["ignore", "pipe", "pipe"],
     detached: options.uninterrupted ?? false,
-    timeout: options.timeoutMs ?? 900_000,
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     env: options.env ?? process.env,
   });
@@ -31,10 +30,12 @@ export async function run(command: string, args: readonly string[], options: Com
   if (file) child.stdout.pipe(file);
   else child.stdout.on("data", (chunk: Buffer) => out.push(chunk));
   child.stderr.on("data", (chunk: Buffer) => err.push(chunk));
+  // Not spawn's own timeout: where there is no such program its timer stays, and keeps the whole process for that long.
+  const limit = setTimeout(() => child.kill(), options.timeoutMs ?? 900_000);
   const code = await new Promise<number | string>((done, fail) => {
     child.once("error", fail);
     child.once("close", (status, signal) => done(status ?? signal ?? "?"));
-  });
+  }).finally(() => clearTimeout(limit));
   if (file) await finished(file);
   if (code === 0) return Buffer.concat(out).toString();
   const said = Buffer.concat([...out, ...err])

@@ -54,7 +54,6 @@ export async function writeNodeFiles({ runDir, tools }: NodeOptions, network: Ne
   await mkdir(join(dir, "cni"), { recursive: true });
   await writeFile(join(dir, "containerd.toml"), containerdConfig(dir, tools));
   await writeFile(join(dir, "cni", "10-pods.conflist"), JSON.stringify(podNetwork(node)));
-  // Names are looked up nowhere: there is no DNS server in here.
   await writeFile(join(dir, "resolv.conf"), "");
   await writeKubeconfig(kubeconfigOf(runDir, `node-${node.name}`), join(runDir, "pki"), `node-${node.name}`, serverOf(network));
   const kubelet = {
@@ -66,6 +65,9 @@ export async function writeNodeFiles({ runDir, tools }: NodeOptions, network: Ne
     tlsCertFile: pki(`node-${node.name}.pem`),
     tlsPrivateKeyFile: pki(`node-${node.name}.key`),
     containerRuntimeEndpoint: `unix://${containerdSocket}`,
+    // There is no DNS server in here. Asked on the machine, a lookup fails at once, and no event complains for each pod.
+    clusterDNS: [network.machine],
+    clusterDomain: "cluster.local",
     resolvConf: join(dir, "resolv.conf"),
     volumePluginDir: "/var/lib/kubelet/volume-plugins",
     cgroupRoot: `/${cgroupOf(runDir, node.name)}`,
