@@ -58,13 +58,18 @@ export class OwnedSegments {
     return this.#complete && this.#unloaded.size === 0;
   }
 
+  /** Whether everything is being given up. */
+  get isDraining(): boolean {
+    return this.#draining !== undefined;
+  }
+
   get size(): number {
     return this.#tenures.size;
   }
 
   /** The start gate's part: ours under that epoch, read, not leaving, and not an epoch that was released here before. */
   mayStart(segment: SegmentId, epoch: Epoch): boolean {
-    return this.#draining === undefined && !this.#unloaded.has(segment) && mayStartIn(this.#tenures, this.#releasedEpoch, segment, epoch);
+    return !this.isDraining && !this.#unloaded.has(segment) && mayStartIn(this.#tenures, this.#releasedEpoch, segment, epoch);
   }
 
   /** From now on everything is given up; the next round begins with it. With `patience`, bots run on until another worker
@@ -96,7 +101,7 @@ export class OwnedSegments {
     this.#leaveOverdue();
     const records = await store.ownedSegments(sid, [...this.#tenures.keys()]);
     this.#meet(records);
-    if (this.#draining === undefined) for (const record of records) if (record.target === sid && record.owner !== sid) preload(record);
+    if (!this.isDraining) for (const record of records) if (record.target === sid && record.owner !== sid) preload(record);
     this.#complete = true;
     await this.#takeOver(signal);
     await this.#releaseLeaving();
@@ -116,7 +121,7 @@ export class OwnedSegments {
     const { tenures, gained, leaving, lost } = meetSegments(before, records, {
       sid: this.#options.sid,
       released: this.#releasedEpoch,
-      isDraining: this.#draining !== undefined,
+      isDraining: this.isDraining,
       awaitsMove: this.#awaitsMove,
     });
     for (const segment of lost) this.#lose(segment, before.get(segment)?.epoch);
@@ -132,7 +137,7 @@ export class OwnedSegments {
 
   #leave(segments: readonly SegmentId[]): void {
     const { bots, desired } = this.#options;
-    for (const segment of segments) bots.request(desired.leave(segment, this.#draining === undefined ? "released" : "draining"));
+    for (const segment of segments) bots.request(desired.leave(segment, this.isDraining ? "draining" : "released"));
   }
 
   #lose(segment: SegmentId, epoch = 0 as Epoch): void {

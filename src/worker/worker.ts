@@ -10,10 +10,12 @@ import { retryPassing, tolerate } from "../process/retry.ts";
 import { type Actor, runGroup } from "../process/run-group.ts";
 import { Bots, STRANGER } from "./bots.ts";
 import { DesiredBots, type Want } from "./desired.ts";
+import { EngineHealth } from "./engine-health.ts";
 import type { WorkerBus } from "./events.ts";
 import type { Engine, WorkerStore } from "./ports.ts";
 import { Preloads } from "./preloads.ts";
 import { Reports } from "./reports.ts";
+import { RightWatch } from "./right-watch.ts";
 import { type MovePatience, OwnedSegments, type ReleasedRecord } from "./segments.ts";
 import type { Lifeline } from "./lifeline.ts";
 import { Slots } from "./slots.ts";
@@ -24,11 +26,6 @@ const SEGMENTS_POLL_MS = 1_000;
 const LIST_EVERY_MS = 10_000;
 /** While leaving, the proof is tried this often. */
 const PROOF_POLL_MS = 100;
-/** How often it is looked whether the right to run bots has come or gone. */
-const RIGHT_POLL_MS = 100;
-/** A list comes at least every 10 s and may take as long: after twice that the Engine is silent. Source: ownership.md
- *  "Worker", 10 s beyond what is usual. */
-const ENGINE_SILENT_MS = 20_000;
 /** Without a round of the main loop for so long the process is called dead, in ms. */
 export const MAX_TICK_AGE_MS = 60_000;
 
@@ -60,25 +57,20 @@ export class Worker {
   readonly #reports: Reports;
   readonly #segments: OwnedSegments;
   readonly #preloads: Preloads;
+  readonly #right: RightWatch;
+  readonly #health: EngineHealth;
   readonly #look = new Bell();
   readonly #list = new Bell();
   readonly #hinted = new Set<BotId>();
-  /** Bots whose start had to wait for the right to it. */
-  readonly #refused = new Set<BotId>();
   #reloadDue = false;
   /** What ran before this process did has been looked for: what is gained from now on comes with a new epoch. */
   #hasAdopted = false;
-  #draining = false;
-  /** When the Docker Engine answered last, as far as a list tells; it has until then to come up. */
-  #engineSeenAt: number;
-  #isDegraded = false;
   #storeIsAway = false;
   #tickedAt: number;
 
   constructor(options: WorkerOptions) {
     this.#options = options;
     this.#tickedAt = options.clock.mono();
-    this.#engineSeenAt = this.#tickedAt;
     const { store, engine, lifeline, clock, random, bus, read, pod, released } = options;
     const { sid } = lifeline;
     this.#desired = new DesiredBots(store, read, sid);
@@ -93,8 +85,17 @@ export class Worker {
       clock,
       random,
       maySweep: () => !this.#storeIsAway,
-      mayStart: (want) => this.#mayStart(want.bot) && this.#segments.mayStart(want.segment, want.epoch),
+      mayStart: (want) => this.#right.mayStart(want.bot) && this.#segments.mayStart(want.segment, want.epoch),
     });
+    this.#right = new RightWatch({
+      lifeline,
+      clock,
+      bus,
+      isFenceSteady: options.isFenceSteady,
+      onTurn: (mayRun) => this.#turn(mayRun),
+      onGranted: (refused) => this.#bots.request(refused),
+    });
+    this.#health = new EngineHealth({ clock, lifeline, bus, onSilent: () => this.#list.ring() });
     this.#preloads = new Preloads({ store, engine, read, sid, bus });
     this.#segments = new OwnedSegments({
       store,
@@ -117,7 +118,7 @@ export class Worker {
   }
 
   get isDraining(): boolean {
-    return this.#draining;
+    return this.#segments.isDraining;
   }
 
   /** Whether this worker owns nothing. */
@@ -138,7 +139,8 @@ export class Worker {
       (s) => this.#bots.run(s),
       (s) => this.#reports.run(s),
       (s) => lifeline.run(s, () => this.tickAgeMs < MAX_TICK_AGE_MS),
-      (s) => this.#followRight(s),
+      (s) => this.#right.run(s),
+      (s) => this.#health.run(s),
       (s) => this.#preloads.run(s),
       (s) => this.#lookLoop(s),
       (s) => this.#listLoop(s),
@@ -169,10 +171,14 @@ export class Worker {
 
   async #beginDraining(): Promise<void> {
     const { lifeline, bus } = this.#options;
-    this.#draining = true;
     this.#segments.drain(this.#options.movePatience);
     this.#look.ring();
     await lifeline.stepDown("draining").catch((error: unknown) => bus.emit("round:failed", { loop: "drain", error }));
+  }
+
+  #turn(mayRun: boolean): void {
+    this.#desired.fence(!mayRun);
+    this.#bots.request([...this.#desired.all()].map((w) => w.bot));
   }
 
   #onHint(hint: Hint): void {
@@ -205,49 +211,10 @@ export class Worker {
     return planContainers({ desired, actual, memory: this.#bots.memory }, STRANGER, FRESH, this.#options.clock.mono());
   }
 
-  /** Whether a start may begin. Not while the fence's clock is not ours: it would judge by another time than we do. */
-  #mayStart(bot: BotId): boolean {
-    const may = this.#options.lifeline.right() === "start" && this.#options.isFenceSteady?.() !== false;
-    if (!may) this.#refused.add(bot);
-    return may;
-  }
-
-  /** Bots are stopped when the right to run them ends, before the fence does it, and go on when it is back. */
-  async #followRight(signal: AbortSignal): Promise<void> {
-    const { clock, lifeline, bus, isFenceSteady } = this.#options;
-    let mayRun = true;
-    while (!signal.aborted) {
-      const right = lifeline.right();
-      if (mayRun !== (right !== "stop")) {
-        mayRun = !mayRun;
-        this.#desired.fence(!mayRun);
-        bus.emit(mayRun ? "right:back" : "right:over");
-        this.#bots.request([...this.#desired.all()].map((w) => w.bot));
-      }
-      this.#judgeEngine();
-      if (this.#refused.size > 0 && right === "start" && isFenceSteady?.() !== false) {
-        this.#bots.request(this.#refused);
-        this.#refused.clear();
-      }
-      await clock.sleep(RIGHT_POLL_MS, signal).catch(() => {});
-    }
-  }
-
-  /** An Engine that is silent for long is told to the leader: running bots stay, new segments had better go elsewhere. */
-  #judgeEngine(): void {
-    const { clock, lifeline, bus } = this.#options;
-    const silentMs = clock.mono() - this.#engineSeenAt;
-    if (this.#isDegraded === silentMs > ENGINE_SILENT_MS) return;
-    this.#isDegraded = !this.#isDegraded;
-    lifeline.isDegraded = this.#isDegraded;
-    bus.emit(this.#isDegraded ? "engine:silent" : "engine:back", { silentMs });
-    if (this.#isDegraded) this.#list.ring();
-  }
-
   async #lookLoop(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       this.#tickedAt = this.#options.clock.mono();
-      if (this.#options.lifeline.isDrainAsked && !this.#draining) {
+      if (this.#options.lifeline.isDrainAsked && !this.isDraining) {
         this.#options.bus.emit("drain:asked");
         await this.#beginDraining();
       }
@@ -269,7 +236,7 @@ export class Worker {
         this.#bots.request(touched);
       });
       this.#storeIsAway = fault instanceof StoreUnreachableError;
-      await this.#look.wait(this.#options.clock, this.#draining ? PROOF_POLL_MS : SEGMENTS_POLL_MS, signal);
+      await this.#look.wait(this.#options.clock, this.isDraining ? PROOF_POLL_MS : SEGMENTS_POLL_MS, signal);
     }
   }
 
@@ -279,13 +246,13 @@ export class Worker {
       await this.#tolerate("reconcile", async () => {
         const began = clock.mono();
         const containers = await engine.list();
-        this.#engineSeenAt = clock.mono();
+        this.#health.seen();
         // Without a complete view of what we own, a container that nobody seems to want may be one we have not read yet.
         if (!this.#segments.isComplete) return;
         const steps = [...this.#plan(containers)].filter(([, step]) => step.kind !== "wait").map(([bot]) => bot);
         this.#bots.request(steps);
         // Who leaves wants nothing any more, and with the store away nobody knows what others want.
-        if (!this.#draining && !this.#storeIsAway) await engine.collectImages(imagesOf(this.#desired.all()));
+        if (!this.isDraining && !this.#storeIsAway) await engine.collectImages(imagesOf(this.#desired.all()));
         bus.emit("reconcile:done", { tookMs: clock.mono() - began, steps: steps.length });
       });
       await this.#list.wait(clock, this.isReady ? LIST_EVERY_MS : SEGMENTS_POLL_MS, signal);
