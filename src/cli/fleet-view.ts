@@ -1,6 +1,6 @@
-import type { Figures } from "../core/figures.ts";
+import { type Figures, pickFigures } from "../core/figures.ts";
 import type { SegmentId, SessionId } from "../core/ids.ts";
-import type { FleetRecord, FleetView, SegmentRecord, SessionState, WorkerRecord } from "../core/records.ts";
+import type { FleetRecord, SegmentRecord, SessionState, WorkerRecord } from "../core/records.ts";
 import { isLiving, isMoving } from "../core/session.ts";
 import type { FleetLook, FleetSigns } from "./ports.ts";
 
@@ -61,7 +61,7 @@ export function viewFleet(look: FleetLook, before?: FleetSigns): FleetReport {
     fleet: fleet === undefined ? null : nameOf(fleet),
     leader,
     term: term ?? null,
-    figures: view === undefined ? null : figuresOf(view),
+    figures: view === undefined ? null : pickFigures(view),
     observed: view?.observedAt.toISOString() ?? null,
     lastScaling: view?.lastScaling === undefined ? null : { ...view.lastScaling, at: view.lastScaling.at.toISOString() },
     workers: look.workers
@@ -138,8 +138,4 @@ function compare(a: string, b: string): number {
 
 function nameOf({ owner, coordination, incarnation, settled = false }: FleetRecord): FleetReport["fleet"] {
   return { owner, coordination, incarnation, settled };
-}
-
-function figuresOf({ total_segments, assigned_segments, orphaned_segments, available_workers, segment_backlog }: FleetView): Figures {
-  return { total_segments, assigned_segments, orphaned_segments, available_workers, segment_backlog };
 }

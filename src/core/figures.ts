@@ -16,6 +16,17 @@ export type Figures = {
   readonly segment_backlog: number;
 };
 
+/** The figures alone, out of what holds more than them. */
+export function pickFigures({
+  total_segments,
+  assigned_segments,
+  orphaned_segments,
+  available_workers,
+  segment_backlog,
+}: Figures): Figures {
+  return { total_segments, assigned_segments, orphaned_segments, available_workers, segment_backlog };
+}
+
 /** INVARIANT: orphaned <= total - assigned <= backlog. */
 export function figuresOf({ active, segments, workers, leader, waiting }: Observed): Figures {
   const wanted = new Set(active);

@@ -23,6 +23,9 @@ export type LeaseWrite = {
   readonly expect: LeaseVersion | undefined;
 };
 
+/** How a write went. `conflict`: the Lease is not as it was expected, and stays as it is. */
+export type LeaseReply = { readonly kind: "written"; readonly version: LeaseVersion } | { readonly kind: "conflict" };
+
 /** O1': renews, or takes the mark away once the session has proven that it lives. */
 export function renewLease(mine: Omit<WorkerLease, "revoked">, expect: LeaseWrite["expect"]): LeaseWrite {
   return { op: "O1'", sid: mine.sid, put: { ...mine, revoked: false }, expect };

@@ -3,7 +3,7 @@ import * as http from "node:http";
 import * as https from "node:https";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Access } from "./access.ts";
-import { ClusterBusyError, faultOf, unreachable } from "./faults.ts";
+import { ClusterBusyError, faultOf, isClusterFault, unreachable } from "./faults.ts";
 
 /** Who we are in managedFields. */
 export const FIELD_MANAGER = "botrunner";
@@ -95,7 +95,7 @@ export class ApiClient {
       return await Promise.race([act(end.signal), ended]);
     } catch (error) {
       signal?.throwIfAborted();
-      throw isFault(error) ? error : unreachable(askedOf(request), end.signal.aborted ? end.signal.reason : error);
+      throw isClusterFault(error) ? error : unreachable(askedOf(request), end.signal.aborted ? end.signal.reason : error);
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener("abort", stop);
@@ -149,10 +149,6 @@ export class ApiClient {
 
 function askedOf({ verb, what }: ApiRequest): string {
   return `${verb} ${what}`;
-}
-
-function isFault(error: unknown): boolean {
-  return error instanceof Error && "code" in error && typeof error.code === "string" && error.code.startsWith("CLUSTER_");
 }
 
 function isReset(error: unknown): boolean {

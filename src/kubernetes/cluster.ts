@@ -1,9 +1,10 @@
 import type { Clock } from "../core/clock.ts";
-import type { FoundLease, LeaseWrite } from "../core/lease.ts";
+import type { FoundLease, LeaseReply, LeaseWrite } from "../core/lease.ts";
 import type { Leases } from "../core/observation.ts";
 import type { SessionId } from "../core/ids.ts";
-import type { Cluster, DeploymentView, LeaseReply, PodPatch, PodView, Watching } from "../leader/cluster.ts";
+import type { Cluster, DeploymentView, PodPatch, PodView, Watching } from "../leader/cluster.ts";
 import { runGroup } from "../process/run-group.ts";
+import { untilAborted } from "../process/until-aborted.ts";
 import { type ApiClient, FIELD_MANAGER } from "./client.ts";
 import { APPS, type KeptDeployment, readDeployment } from "./deployment.ts";
 import { DeploymentEvents } from "./events.ts";
@@ -134,11 +135,7 @@ export class KubernetesCluster implements Cluster {
   /** Which pods are the Deployment's it says itself, in a selector that never changes. */
   async #runPods(signal: AbortSignal): Promise<void> {
     const { namespace, deployment } = this.#options;
-    const ended = Promise.withResolvers<undefined>();
-    const end = (): void => ended.resolve(undefined);
-    signal.addEventListener("abort", end, { once: true });
-    const selector = signal.aborted ? undefined : await Promise.race([this.#known.promise, ended.promise]);
-    signal.removeEventListener("abort", end);
+    const selector = await untilAborted(this.#known.promise, signal);
     if (selector === undefined) return;
     const pods = { what: "pods", path: pathOf("v1", namespace, "pods"), query: { labelSelector: selector } };
     this.#pods = this.#watched("pods", pods, (raw) => readPod(raw, deployment));

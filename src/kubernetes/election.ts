@@ -3,6 +3,7 @@ import type { FoundLeadership, Leadership } from "../core/election.ts";
 import type { SessionId } from "../core/ids.ts";
 import type { Election } from "../leader/elector.ts";
 import { type ApiClient, FIELD_MANAGER } from "./client.ts";
+import { APPS } from "./deployment.ts";
 import { passingAsStore } from "./election-faults.ts";
 import { electionBody, type FoundElection, readElection } from "./election-lease.ts";
 import { pathOf, type OwnerReference, type RawObject } from "./objects.ts";
@@ -23,8 +24,6 @@ export type KubernetesElectionOptions = {
   readonly callMs: number;
   readonly onFault?: (error: unknown) => void;
 };
-
-const DEPLOYMENTS = "apps/v1";
 
 /** The lease of leadership as a Lease of Kubernetes, by client-go's record. Standbys read a watched copy and ask for nothing;
  *  who holds it, or has just been told no, asks the server.
@@ -107,7 +106,7 @@ export class KubernetesElection implements Election {
 
   async #owner(): Promise<OwnerReference | undefined> {
     const { client, namespace, deployment, callMs } = this.#options;
-    const path = pathOf(DEPLOYMENTS, namespace, "deployments", deployment);
+    const path = pathOf(APPS, namespace, "deployments", deployment);
     const { status, body } = await client.call({
       verb: "get",
       what: `deployments "${deployment}"`,
@@ -116,6 +115,6 @@ export class KubernetesElection implements Election {
       expect: [403, 404],
     });
     const uid = status < 400 ? (body as RawObject).metadata?.uid : undefined;
-    return uid === undefined ? undefined : { apiVersion: DEPLOYMENTS, kind: "Deployment", name: deployment, uid };
+    return uid === undefined ? undefined : { apiVersion: APPS, kind: "Deployment", name: deployment, uid };
   }
 }

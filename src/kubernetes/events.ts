@@ -1,4 +1,5 @@
 import type { ApiClient } from "./client.ts";
+import { APPS } from "./deployment.ts";
 import { pathOf } from "./objects.ts";
 
 export type EventTeller = {
@@ -63,7 +64,7 @@ export class DeploymentEvents {
       apiVersion: "v1",
       kind: "Event",
       metadata: { name, namespace },
-      involvedObject: { apiVersion: "apps/v1", kind: "Deployment", name: deployment, namespace, uid },
+      involvedObject: { apiVersion: APPS, kind: "Deployment", name: deployment, namespace, uid },
       type,
       reason,
       message,

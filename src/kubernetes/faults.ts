@@ -29,6 +29,11 @@ export function unreachable(asked: string, cause: unknown): ClusterUnreachableEr
   return new ClusterUnreachableError(`Cannot ${asked}: no usable answer from the API server`, { cause });
 }
 
+/** Whether somebody has found words for it already. */
+export function isClusterFault(error: unknown): error is ClusterUnreachableError | ClusterRefusedError {
+  return error instanceof ClusterUnreachableError || error instanceof ClusterRefusedError;
+}
+
 /** The server's own sentence from its Status object, or its plain text. */
 function wordsOf(body: string): string {
   let words: unknown = body;

@@ -1,6 +1,5 @@
 import type { SessionId } from "../core/ids.ts";
-import type { FoundLease, LeaseWrite } from "../core/lease.ts";
-import type { LeaseReply } from "../leader/cluster.ts";
+import type { FoundLease, LeaseReply, LeaseWrite } from "../core/lease.ts";
 import type { OwnLease } from "../worker/own-lease.ts";
 import { getLease, type LeasePlace, putLease } from "./worker-lease.ts";
 

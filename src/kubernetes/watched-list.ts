@@ -1,9 +1,9 @@
 import type { IncomingMessage } from "node:http";
 import { retryDelayMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
-import { ClusterRefusedError, ClusterUnreachableError } from "../core/errors.ts";
+import { ClusterRefusedError } from "../core/errors.ts";
 import type { ApiClient } from "./client.ts";
-import { ClusterBusyError, faultOf, unreachable } from "./faults.ts";
+import { ClusterBusyError, faultOf, isClusterFault, unreachable } from "./faults.ts";
 import type { RawObject } from "./objects.ts";
 
 export type WatchedListOptions<T> = {
@@ -86,7 +86,7 @@ export class WatchedList<T> {
         await this.#follow(signal);
       } catch (error) {
         if (signal.aborted) break;
-        if (!(error instanceof ClusterUnreachableError || error instanceof ClusterRefusedError)) throw error;
+        if (!isClusterFault(error)) throw error;
         const isGone = error instanceof ClusterRefusedError && error.status === GONE;
         if (isGone) this.#version = undefined;
         else onFault?.(error);
@@ -164,7 +164,7 @@ export class WatchedList<T> {
       for await (const line of linesOf(body, idleMs)) this.#take(JSON.parse(line) as WatchEvent);
     } catch (error) {
       signal.throwIfAborted();
-      if (error instanceof ClusterUnreachableError || error instanceof ClusterRefusedError) throw error;
+      if (isClusterFault(error)) throw error;
       throw unreachable(`watch ${what}`, error);
     } finally {
       body.destroy();

@@ -1,7 +1,6 @@
 import { ClusterRefusedError } from "../core/errors.ts";
 import type { SessionId } from "../core/ids.ts";
-import type { FoundLease, LeaseWrite } from "../core/lease.ts";
-import type { LeaseReply } from "../leader/cluster.ts";
+import type { FoundLease, LeaseReply, LeaseWrite } from "../core/lease.ts";
 import { type ApiClient, FIELD_MANAGER } from "./client.ts";
 import { microTime, pathOf, type RawObject } from "./objects.ts";
 

@@ -1,5 +1,5 @@
 import type { Leases } from "../core/observation.ts";
-import type { LeaseVersion, LeaseWrite } from "../core/lease.ts";
+import type { LeaseReply, LeaseWrite } from "../core/lease.ts";
 
 /** What the leader and the workers need of Kubernetes. Reads come from watched copies and cost nothing; each write has a
  *  time limit. @throws {ClusterUnreachableError} when no answer came: what was asked may still happen. */
@@ -28,8 +28,6 @@ export interface Cluster {
 }
 
 export type Watching = "leases" | "deployment" | "pods" | "scaling";
-
-export type LeaseReply = { readonly kind: "written"; readonly version: LeaseVersion } | { readonly kind: "conflict" };
 
 export type PodPatch = {
   readonly labels?: Readonly<Record<string, string | null>>;

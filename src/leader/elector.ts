@@ -11,7 +11,7 @@ import {
 } from "../core/election.ts";
 import { LeadershipStuckError } from "../core/errors.ts";
 import type { SessionId } from "../core/ids.ts";
-import { isPassing } from "../process/retry.ts";
+import { tolerate } from "../process/retry.ts";
 import type { LeaderBus } from "./events.ts";
 
 /** Where the lease of leadership lies. Every call ends within two retry periods. */
@@ -158,13 +158,12 @@ export class Elector {
   }
 
   async #tolerate<T>(act: () => Promise<T>): Promise<T | undefined> {
-    try {
-      return await act();
-    } catch (error) {
-      if (!isPassing(error)) throw error;
-      this.#options.bus.emit("round:failed", { loop: "election", error });
-      return undefined;
-    }
+    let result: T | undefined;
+    await tolerate(
+      async () => void (result = await act()),
+      (error) => this.#options.bus.emit("round:failed", { loop: "election", error }),
+    );
+    return result;
   }
 }
 

@@ -1,6 +1,5 @@
 import { after, type Clock, type MonoMs } from "../core/clock.ts";
 import type { Fitness } from "../core/election.ts";
-import { StoreUnreachableError } from "../core/errors.ts";
 import { podOf, type SessionId } from "../core/ids.ts";
 import {
   afterRevoking,
@@ -13,10 +12,11 @@ import {
   type Watches,
 } from "../core/observation.ts";
 import { settleFleet } from "../core/operations.ts";
-import type { Figures } from "../core/figures.ts";
+import { type Figures, pickFigures } from "../core/figures.ts";
 import type { FleetView, WorkerRecord } from "../core/records.ts";
 import { isSettled, observeLife, planBarring, type Settling } from "../core/settling.ts";
 import type { Timings } from "../core/timings.ts";
+import { tolerate } from "../process/retry.ts";
 import type { Cluster } from "./cluster.ts";
 import type { LeaderBus } from "./events.ts";
 import type { LeaderStore } from "./ports.ts";
@@ -39,6 +39,8 @@ export type SessionsOptions = {
 /** Watches the sessions of all workers, in every process and all the time, so that whoever comes to lead has watched them
  *  already; and ends those that are silent, while this process leads. */
 export class Sessions {
+  /** Whether this process leads: then it looks twice as often, for each bot of a lost worker waits for its looks. */
+  isLeading = false;
   readonly #options: SessionsOptions;
   #watches: Watches = new Map();
   #settling: Settling | undefined;
@@ -67,9 +69,7 @@ export class Sessions {
   /** The figures that some leader told last, and how old they are, in ms. */
   latest(): { readonly figures: Figures; readonly ageMs: number } | undefined {
     if (this.#view === undefined) return undefined;
-    const { total_segments, assigned_segments, orphaned_segments, available_workers, segment_backlog } = this.#view.view;
-    const figures = { total_segments, assigned_segments, orphaned_segments, available_workers, segment_backlog };
-    return { figures, ageMs: this.#options.clock.mono() - this.#view.since };
+    return { figures: pickFigures(this.#view.view), ageMs: this.#options.clock.mono() - this.#view.since };
   }
 
   /** How fit this process is to lead. `holder`: who led last, and may be dead though its session still seems to live. */
@@ -102,9 +102,6 @@ export class Sessions {
     const degraded = [...this.#watches.values()].flatMap(({ record }) => (record.degraded === true ? [record._id] : []));
     return new Set([...silent, ...degraded]);
   }
-
-  /** Whether this process leads: then it looks twice as often, for each bot of a lost worker waits for its looks. */
-  isLeading = false;
 
   /** Looks until the signal aborts, each second, and exactly when a silence becomes long enough. `isNews`: workers have come,
    *  gone, or changed their state. */
@@ -167,26 +164,31 @@ export class Sessions {
   }
 
   async #look(): Promise<void> {
-    const { store, clock, bus } = this.#options;
-    try {
-      const [workers, fleet, view] = await Promise.all([store.workers(), store.fleet(), store.fleetView()]);
-      const leases = this.#leases();
-      const now = clock.mono();
-      // After an outage the others have as much to catch up with as we have: nobody's silence is counted through it.
-      if (this.hasFailed) [this.#watches, this.#since, this.#met] = [new Map(), now, new Map()];
-      this.#watches = observeSessions(this.#watches, workers, leases, now);
-      this.#met = new Map(workers.map((w) => [processOf(w), this.#met.get(processOf(w)) ?? now]));
-      this.#settling = fleet === undefined ? undefined : observeLife(this.#settling, fleet, leases, now);
-      this.#since ??= now;
-      const silent = this.suspects();
-      this.#states = workers.map(({ _id, state, inc }) => `${_id} ${state} ${inc} ${silent.has(_id)}`).join();
-      if (view !== undefined) this.#sawView(view, now);
-      this.#failures = 0;
-    } catch (error) {
-      if (!(error instanceof StoreUnreachableError)) throw error;
-      this.#failures += 1;
-      bus.emit("round:failed", { loop: "sessions", error });
-    }
+    const { bus } = this.#options;
+    await tolerate(
+      () => this.#read(),
+      (error) => {
+        this.#failures += 1;
+        bus.emit("round:failed", { loop: "sessions", error });
+      },
+    );
+  }
+
+  async #read(): Promise<void> {
+    const { store, clock } = this.#options;
+    const [workers, fleet, view] = await Promise.all([store.workers(), store.fleet(), store.fleetView()]);
+    const leases = this.#leases();
+    const now = clock.mono();
+    // After an outage the others have as much to catch up with as we have: nobody's silence is counted through it.
+    if (this.hasFailed) [this.#watches, this.#since, this.#met] = [new Map(), now, new Map()];
+    this.#watches = observeSessions(this.#watches, workers, leases, now);
+    this.#met = new Map(workers.map((w) => [processOf(w), this.#met.get(processOf(w)) ?? now]));
+    this.#settling = fleet === undefined ? undefined : observeLife(this.#settling, fleet, leases, now);
+    this.#since ??= now;
+    const silent = this.suspects();
+    this.#states = workers.map(({ _id, state, inc }) => `${_id} ${state} ${inc} ${silent.has(_id)}`).join();
+    if (view !== undefined) this.#sawView(view, now);
+    this.#failures = 0;
   }
 
   /** Every process tells of scalings, for `kubectl logs` of a Deployment reads one arbitrary pod; the last one at its start, too. */

@@ -4,6 +4,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Hint, Watched } from "../core/ledger.ts";
 import { Bell } from "../process/bell.ts";
 import { type Actor, runGroup } from "../process/run-group.ts";
+import { untilAborted } from "../process/until-aborted.ts";
 import { refusesChangeStreams } from "./errors.ts";
 import { Gathered } from "./gathered.ts";
 import type { WholeFeed } from "./shared-feed.ts";
@@ -153,15 +154,10 @@ export class MongoFeed implements WholeFeed {
         tell(clock, gathered, fresh, onHint, over),
       ]);
     };
-    const left = Promise.withResolvers<void>();
-    const leave = (): void => left.resolve();
-    signal.addEventListener("abort", leave, { once: true });
-    if (signal.aborted) left.resolve();
     try {
       // The server may keep a quiet stream's request for seconds: who leaves does not wait for its answer.
-      await Promise.race([run(), left.promise]);
+      await untilAborted(run(), signal);
     } finally {
-      signal.removeEventListener("abort", leave);
       end.abort();
       void stream.close().catch(ignore);
     }

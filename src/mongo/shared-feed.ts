@@ -1,4 +1,5 @@
 import type { ChangeFeed, Hint, Watched } from "../core/ledger.ts";
+import { untilAborted } from "../process/until-aborted.ts";
 
 type OnHint = (hint: Hint) => void;
 type Listener = { readonly what: Watched; readonly onHint: OnHint };
@@ -35,13 +36,9 @@ export class SharedFeed implements ChangeFeed {
     shared.listeners.add(listener);
     // The first full look was for those who were there already. Whoever has not seen it yet waits for it.
     if (shared.looked.has(what)) onHint({ kind: "all" });
-    const left = Promise.withResolvers<void>();
-    const leave = (): void => left.resolve();
-    signal.addEventListener("abort", leave, { once: true });
     try {
-      await Promise.race([shared.ended, left.promise]);
+      await untilAborted(shared.ended, signal);
     } finally {
-      signal.removeEventListener("abort", leave);
       shared.listeners.delete(listener);
       if (shared.listeners.size === 0) await this.#end(shared);
     }

@@ -3,6 +3,7 @@ import { SessionLostError } from "../core/errors.ts";
 import type { SessionId } from "../core/ids.ts";
 import { type Actor, runGroup } from "../process/run-group.ts";
 import type { Signals } from "../process/signals.ts";
+import { untilAborted } from "../process/until-aborted.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Engine } from "../worker/ports.ts";
 import { stopAll } from "../worker/stop-all.ts";
@@ -46,7 +47,7 @@ export async function live(options: LiveOptions): Promise<number> {
     else stop.addEventListener("abort", begin, { once: true });
   });
   try {
-    await Promise.race([running, aborted(kill)]);
+    await untilAborted(running, kill);
   } catch (error) {
     const lost = faultsOf(error).find((fault) => fault instanceof SessionLostError);
     if (lost === undefined) throw error;
@@ -70,11 +71,7 @@ async function leave(lost: SessionLostError, { engine, sid, log, stopLimitMs }: 
     (bots) => log.info("Stopped the bots of a lost session", { bots }),
     (error: unknown) => log.error("Could not stop all bots of a lost session", { error }),
   );
-  await Promise.race([stopping, aborted(limit)]);
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  await untilAborted(stopping, limit);
 }
 
 /** Every fault inside nested groups. */

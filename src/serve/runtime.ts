@@ -17,6 +17,7 @@ import { retryPassing } from "../process/retry.ts";
 import type { Actor } from "../process/run-group.ts";
 import type { Signals } from "../process/signals.ts";
 import { ReleasedFile } from "../process/state-dir.ts";
+import { aborted } from "../process/until-aborted.ts";
 import { readVersion } from "../process/version.ts";
 import type { Log } from "../telemetry/log.ts";
 import { Metrics } from "../telemetry/metrics.ts";
@@ -97,6 +98,7 @@ export class Runtime {
     });
     const actors: Actor[] = [(signal) => worker.run(signal), ...this.#leadership.actors];
     if (!this.#hasFoundEngine) actors.push((signal) => this.#findEngine(engine, signal).then(() => aborted(signal)));
+    const drainSeconds = config.maxStopGraceSeconds + DRAIN_SPARE_SECONDS;
     return live({
       worker,
       actors,
@@ -105,8 +107,8 @@ export class Runtime {
       signals: this.#signals,
       lockLost,
       log: this.#log,
-      drainSeconds: config.maxStopGraceSeconds + DRAIN_SPARE_SECONDS,
-      stopLimitMs: this.#fence === undefined ? (config.maxStopGraceSeconds + DRAIN_SPARE_SECONDS) * 1_000 : timingsOf(config).fenceMs,
+      drainSeconds,
+      stopLimitMs: this.#fence === undefined ? drainSeconds * 1_000 : timingsOf(config).fenceMs,
     });
   }
 
@@ -240,9 +242,4 @@ export class Runtime {
       );
     });
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }

@@ -1,9 +1,10 @@
 import type { BotReading, FoundDocument } from "../core/bot.ts";
 import { BotRunnerError } from "../core/errors.ts";
-import { type BotId, keyOf, type SessionId } from "../core/ids.ts";
+import { keyOf, type SessionId } from "../core/ids.ts";
 import { readyForMove } from "../core/operations.ts";
 import type { SegmentRecord } from "../core/records.ts";
 import { isPassing } from "../process/retry.ts";
+import { untilAborted } from "../process/until-aborted.ts";
 import type { WorkerBus } from "./events.ts";
 import type { Engine, WorkerStore } from "./ports.ts";
 
@@ -38,13 +39,11 @@ export class Preloads {
 
   /** Works until the signal aborts, one segment at a time: moves come one at a time, too. */
   async run(signal: AbortSignal): Promise<void> {
-    const left = Promise.withResolvers<void>();
-    signal.addEventListener("abort", () => left.resolve(), { once: true });
     while (!signal.aborted) {
       const record = this.#waiting.shift();
       if (record !== undefined) await this.#get(record, signal);
       else {
-        await Promise.race([this.#wake.promise, left.promise]);
+        await untilAborted(this.#wake.promise, signal);
         this.#wake = Promise.withResolvers();
       }
     }
@@ -53,16 +52,16 @@ export class Preloads {
   async #get({ _id: segment, epoch }: SegmentRecord, signal: AbortSignal): Promise<void> {
     const { store, engine, read, sid, bus } = this.#options;
     try {
-      const images = new Map<string, BotId>();
+      const images = new Set<string>();
       for await (const batch of store.activePlacements([segment], signal)) {
         const found = Map.groupBy(await store.findBots(batch.map((p) => p._id)), (f) => keyOf(f.raw));
         for (const { _id } of batch) {
           const reading = read(found.get(_id) ?? []);
           // Another policy than "if it is not here" is a matter of the start itself.
-          if (reading?.kind === "valid" && reading.enabled && reading.spec.imagePullPolicy !== "never") images.set(reading.spec.image, _id);
+          if (reading?.kind === "valid" && reading.enabled && reading.spec.imagePullPolicy !== "never") images.add(reading.spec.image);
         }
       }
-      await Promise.all([...images.keys()].map((image) => engine.ensureImage(image, "if-not-present", signal)));
+      await Promise.all([...images].map((image) => engine.ensureImage(image, "if-not-present", signal)));
       await store.apply(readyForMove(segment, epoch, sid));
       bus.emit("segment:ready", { segment, epoch, images: images.size });
     } catch (error) {

@@ -1,5 +1,5 @@
 import type { SessionId } from "../../src/core/ids.ts";
-import type { FoundLease, LeaseWrite, WorkerLease } from "../../src/core/lease.ts";
+import type { FoundLease, LeaseReply, LeaseWrite, WorkerLease } from "../../src/core/lease.ts";
 import type { Collection, Operation, Outcome, RecordId } from "../../src/core/operations.ts";
 import type { FleetRecord, PlacementRecord, SegmentRecord, WorkerRecord } from "../../src/core/records.ts";
 import { applyTo, type Doc } from "../support/apply-operation.ts";
@@ -83,8 +83,6 @@ export class SimMongo {
     this.#past.length = 0;
   }
 }
-
-export type LeaseReply = { readonly kind: "written"; readonly version: string } | { readonly kind: "conflict" };
 
 /** The Leases of the API server: each write gives the object a version that no other object or write has. */
 export class SimLeases {

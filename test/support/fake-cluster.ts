@@ -1,4 +1,5 @@
-import type { Cluster, DeploymentView, LeaseReply, PodPatch, PodView, Watching } from "../../src/leader/cluster.ts";
+import type { LeaseReply } from "../../src/core/lease.ts";
+import type { Cluster, DeploymentView, PodPatch, PodView, Watching } from "../../src/leader/cluster.ts";
 
 /** One pod as Kubernetes would show it. */
 export const aPod = (name: string, over: Partial<PodView> = {}): PodView => ({
