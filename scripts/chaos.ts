@@ -6,10 +6,11 @@ import { parseArgs } from "node:util";
 import { MongoClient } from "mongodb";
 
 import { renderTable } from "../src/cli/table.ts";
-import { openCache, type Say } from "./lib/cache.ts";
+import { openCache } from "./lib/cache.ts";
 import { ChaosFleet } from "./lib/chaos-fleet.ts";
 import { ChaosWorld } from "./lib/chaos-world.ts";
 import { connectDocker } from "./lib/find-docker.ts";
+import { timedSay, watchInterrupt } from "./lib/interrupt.ts";
 import { Chance } from "../test/sim/chance.ts";
 import { cleanStaleRuns, openRun } from "./lib/run-dir.ts";
 
@@ -34,11 +35,9 @@ const CALM_MS = 90_000;
 /** The same seed gives the same chaos, as far as timing lets it. */
 const random = new Chance(seed).next;
 const between = (low: number, high: number): number => Math.round(low + random() * (high - low));
-const interrupt = new AbortController();
-for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => interrupt.abort(new Error(name)));
-const began = performance.now();
-const say: Say = (line) => console.log(`[${((performance.now() - began) / 1_000).toFixed(1).padStart(6)} s] ${line}`);
-const pause = (ms: number): Promise<void> => sleep(ms, undefined, { signal: interrupt.signal });
+const interrupt = watchInterrupt();
+const say = timedSay();
+const pause = (ms: number): Promise<void> => sleep(ms, undefined, { signal: interrupt });
 
 await cleanStaleRuns(say);
 const run = await openRun();
@@ -117,7 +116,7 @@ try {
   process.exitCode = await judge();
 } catch (error) {
   console.error(error);
-  process.exitCode = interrupt.signal.aborted ? 130 : 1;
+  process.exitCode = interrupt.aborted ? 130 : 1;
 } finally {
   if (process.exitCode !== 0) console.error((await lastLines(40)).join("\n"));
   await world.stop();

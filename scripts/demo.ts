@@ -13,6 +13,7 @@ import { MongoClient } from "mongodb";
 
 import { openCache, type Say } from "./lib/cache.ts";
 import { compareFleet, type Expected, fleetTable, loadExamples, look, type Seen } from "./lib/demo-fleet.ts";
+import { watchInterrupt } from "./lib/interrupt.ts";
 import { cleanStaleRuns, openRun, recordProcess } from "./lib/run-dir.ts";
 import { provideDocker, provideMongo } from "./lib/test-parts.ts";
 
@@ -34,8 +35,7 @@ const root = new URL("..", import.meta.url).pathname;
 
 const began = Number(process.env.DEMO_BEGAN ?? Date.now() / 1_000) * 1_000;
 const say: Say = (line) => console.log(`[${((Date.now() - began) / 1_000).toFixed(1).padStart(5)} s] ${line}`);
-const interrupt = new AbortController();
-for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => interrupt.abort(new Error(name)));
+const interrupt = watchInterrupt();
 
 let options: { once?: boolean; purge?: boolean; help?: boolean };
 try {
@@ -71,7 +71,7 @@ async function demo(isOnce: boolean): Promise<number> {
     await db.dropDatabase();
     undo.push(() => db.dropDatabase());
     say(`wrote ${await loadExamples(db, "bots", join(root, "examples/bots.yaml"))} bots into "${DB_NAME}.bots"`);
-    if (interrupt.signal.aborted) return 130;
+    if (interrupt.aborted) return 130;
 
     const port = await freePort(Number(process.env.HTTP_PORT ?? 8080));
     const runtime = await startRuntime(run.dir, { MONGO_URI: mongo.at, DOCKER_HOST: docker.at, DB_NAME, HTTP_PORT: String(port) });
@@ -80,10 +80,10 @@ async function demo(isOnce: boolean): Promise<number> {
     const expected = JSON.parse(await readFile(join(root, "examples/expected.json"), "utf8")) as Expected;
     return await watch({ isOnce, expected, child: runtime.child, log: runtime.log, port, seen: () => look(db, docker.at) });
   } catch (error) {
-    if (interrupt.signal.aborted) return 130;
+    if (interrupt.aborted) return 130;
     throw error;
   } finally {
-    if (interrupt.signal.aborted) say("stopping");
+    if (interrupt.aborted) say("stopping");
     for (const act of undo.toReversed()) await act().catch((error: unknown) => say(`could not clean up: ${String(error)}`));
     say("removed what the demo made");
   }
@@ -121,8 +121,8 @@ async function watch({ isOnce, expected, child, log, port, seen }: Watch): Promi
       return 1;
     }
     // A user who ends the show has seen it; a gate that is interrupted has not.
-    if (interrupt.signal.aborted) return isOnce ? 130 : 0;
-    await sleep(isOnce ? 250 : 1_000, undefined, { signal: interrupt.signal }).catch(() => {});
+    if (interrupt.aborted) return isOnce ? 130 : 0;
+    await sleep(isOnce ? 250 : 1_000, undefined, { signal: interrupt }).catch(() => {});
   }
 }
 

@@ -12,7 +12,8 @@ import { renderPage, renderReport, reportRow } from "./faults/report.ts";
 import { type CaseResult, playRound } from "./faults/rounds.ts";
 import { rows } from "./faults/rows.ts";
 import { tally } from "./faults/verdict.ts";
-import { openCache, type Place, type Say } from "./lib/cache.ts";
+import { openCache, type Place } from "./lib/cache.ts";
+import { timedSay, watchInterrupt } from "./lib/interrupt.ts";
 import { cleanStaleRuns, openRun } from "./lib/run-dir.ts";
 
 const usage = `Usage: npm run faults -- [options]
@@ -37,10 +38,9 @@ const SEGMENTS = 8;
 const options = readOptions();
 /** Of the runs that are told again. */
 let minutesBefore = 0;
-const interrupt = new AbortController();
-for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => interrupt.abort(new Error(name)));
+const interrupt = watchInterrupt();
 const began = performance.now();
-const say: Say = (line) => console.log(`[${((performance.now() - began) / 1_000).toFixed(1).padStart(6)} s] ${line}`);
+const say = timedSay();
 const random = new Chance(options.seed).next;
 
 await cleanStaleRuns(say);
@@ -52,7 +52,7 @@ try {
   process.exitCode = options.from === undefined ? await measure() : await retell(options.from);
 } catch (error) {
   console.error(error);
-  process.exitCode = interrupt.signal.aborted ? 130 : 1;
+  process.exitCode = interrupt.aborted ? 130 : 1;
 } finally {
   await main.remove();
   await side.remove();
@@ -69,9 +69,9 @@ async function measure(): Promise<number> {
   const early = options.isShort ? control() : undefined;
   early?.catch(() => undefined); // waited for below
   const measured = await playAll(place(main.dir));
-  if (interrupt.signal.aborted) say("interrupted: this is what was measured until then");
+  if (interrupt.aborted) say("interrupted: this is what was measured until then");
   else say("positive control: rows 4 and 8 without the fence");
-  const seen = interrupt.signal.aborted ? [] : await (early ?? control());
+  const seen = interrupt.aborted ? [] : await (early ?? control());
   return tellAll(measured, seen);
 }
 
@@ -85,7 +85,7 @@ async function tellAll({ cases, came, lost }: Measured, seen: readonly ControlRe
     const figures = `unrun ${Math.round(unrunMs[0] ?? 0)} of ${boundMs} ms, duplicates ${duplicateMs} ms`;
     console.error(`- row ${row} ${verdict}: ${figures}. ${faults.join("; ")}`);
   }
-  const blind = options.control && !interrupt.signal.aborted ? judgeControl(seen) : [];
+  const blind = options.control && !interrupt.aborted ? judgeControl(seen) : [];
   for (const line of blind) console.error(`- ${line}`);
   const isWhole =
     options.from === undefined &&
@@ -101,7 +101,7 @@ async function tellAll({ cases, came, lost }: Measured, seen: readonly ControlRe
   const total = tally(cases.map(({ verdict }) => verdict));
   const counts = `${total.cases} cases, ${total.failed} failed, ${total.starved} starved`;
   say(`${counts}; ${came} datagrams came, ${lost} were lost; seed ${options.seed}`);
-  if (interrupt.signal.aborted) return 130;
+  if (interrupt.aborted) return 130;
   return total.verdict === "pass" && blind.length === 0 ? 0 : 1;
 }
 
@@ -140,7 +140,7 @@ async function playAll(place: Place): Promise<Measured> {
   try {
     await fleet.start();
     for (const [round, batch] of plan.entries()) {
-      if (interrupt.signal.aborted) break;
+      if (interrupt.aborted) break;
       const name = batch.map(({ number }) => `row ${number}`).join(" and ");
       say(`${round + 1}/${plan.length} ${name}: ${[...new Set(batch.map(({ fault }) => fault))].join(", ")}`);
       const same = plan.slice(0, round).filter((other) => other[0] === batch[0]).length;

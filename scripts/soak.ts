@@ -9,7 +9,8 @@ import { findDuplicates, findUnrun } from "./faults/analysis.ts";
 import { FaultFleet } from "./faults/fleet.ts";
 import { Observer } from "./faults/observer.ts";
 import { fleetFaults, seatFaults, type SoakDeps } from "./faults/soak-faults.ts";
-import { openCache, type Say } from "./lib/cache.ts";
+import { openCache } from "./lib/cache.ts";
+import { timedSay, watchInterrupt } from "./lib/interrupt.ts";
 import { cleanStaleRuns, openRun } from "./lib/run-dir.ts";
 
 const usage = `Usage: npm run soak -- [--minutes 3] [--seed S] [--timings default|ci]
@@ -50,14 +51,12 @@ if (!(minutes > 0) || !Number.isInteger(seed) || (profile !== "default" && profi
   process.exit(2);
 }
 
-const random = new Chance(seed).next;
+const chance = new Chance(seed);
+const random = chance.next;
 const between = (low: number, high: number): number => Math.round(low + random() * (high - low));
-const pick = <T>(all: readonly T[]): T => all[Math.floor(random() * all.length)] as T;
-const interrupt = new AbortController();
-for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => interrupt.abort(new Error(name)));
-const began = performance.now();
-const say: Say = (line) => console.log(`[${((performance.now() - began) / 1_000).toFixed(1).padStart(6)} s] ${line}`);
-const pause = (ms: number): Promise<void> => sleep(ms, undefined, { signal: interrupt.signal });
+const interrupt = watchInterrupt();
+const say = timedSay();
+const pause = (ms: number): Promise<void> => sleep(ms, undefined, { signal: interrupt });
 
 await cleanStaleRuns(say);
 const run = await openRun();
@@ -68,7 +67,7 @@ try {
   process.exitCode = await soak(profile);
 } catch (error) {
   console.error(error);
-  process.exitCode = interrupt.signal.aborted ? 130 : 1;
+  process.exitCode = interrupt.aborted ? 130 : 1;
 } finally {
   await run.remove();
 }
@@ -122,7 +121,7 @@ async function torment(fleet: FaultFleet, end: number): Promise<void> {
     const batch = seats.slice(0, random() < ALONE ? 1 : 2).map(({ seat }, index) => {
       // Only the first may be one to all.
       const all = index > 0 || random() < TO_ONE ? seatFaults : fleetFaults;
-      const name = pick(Object.keys(all));
+      const name = chance.pick(Object.keys(all));
       counts.set(name, (counts.get(name) ?? 0) + 1);
       return { seat, name, act: all[name] };
     });
@@ -135,10 +134,7 @@ async function torment(fleet: FaultFleet, end: number): Promise<void> {
 async function observe(fleet: FaultFleet, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     const askedAt = fleet.now();
-    const seen = await Promise.all([
-      fleet.books(),
-      fleet.db.collection<{ _id: string; segment: number }>("runtime.placements").find().toArray(),
-    ]).catch(
+    const seen = await Promise.all([fleet.books(), fleet.placements()]).catch(
       () => undefined, // MongoDB is stopped now and then
     );
     if (seen !== undefined) observer.see({ ...seen[0], placements: seen[1], askedAt, answeredAt: fleet.now() });

@@ -4,6 +4,7 @@ import { setMaxListeners } from "node:events";
 
 import { openCache, type Say } from "./lib/cache.ts";
 import { buildCluster } from "./lib/cluster/tools-and-images.ts";
+import { watchInterrupt } from "./lib/interrupt.ts";
 import { cleanStaleRuns, openRun } from "./lib/run-dir.ts";
 import { type Parts, provideParts } from "./lib/test-parts.ts";
 import { type Count, runSuite, type Suite } from "./lib/test-suite.ts";
@@ -35,9 +36,8 @@ if (chosen.length === 0 || more.length > 0) {
   process.exit(64);
 }
 
-const interrupt = new AbortController();
-setMaxListeners(50, interrupt.signal);
-for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => interrupt.abort(new Error(name)));
+const interrupt = watchInterrupt();
+setMaxListeners(50, interrupt);
 const strict = process.env["CI"] === "true";
 const say: Say = (line) => console.log(`-- ${line}`);
 
@@ -48,7 +48,7 @@ let parts: Parts | undefined;
 try {
   await cleanStaleRuns(say);
   for (const suite of chosen) {
-    if (interrupt.signal.aborted) break;
+    if (interrupt.aborted) break;
     if (suite.needsParts) {
       const began = performance.now();
       parts = await provideParts({ runDir: run.dir, cacheDir: await openCache(process.env), say }, process.env);
@@ -59,11 +59,11 @@ try {
     }
     if (suite.needsCluster) {
       const began = performance.now();
-      await buildCluster({ runDir: run.dir, cacheDir: await openCache(process.env), say, signal: interrupt.signal });
+      await buildCluster({ runDir: run.dir, cacheDir: await openCache(process.env), say, signal: interrupt });
       summary.push(`installs: ${seconds(began)} s for the cluster`);
     }
     const began = performance.now();
-    const count = await runSuite(suite, { runDir: run.dir, say, env: parts?.env ?? {}, signal: interrupt.signal });
+    const count = await runSuite(suite, { runDir: run.dir, say, env: parts?.env ?? {}, signal: interrupt });
     const took = seconds(began);
     // A skipped test proves nothing, so on CI it is no success.
     const failed = count.failed + (strict ? count.skipped : 0);
@@ -84,7 +84,7 @@ try {
   // Tests that had to be killed could not clean up themselves.
   await cleanStaleRuns(say);
 }
-if (interrupt.signal.aborted) total.failed += 1;
+if (interrupt.aborted) total.failed += 1;
 for (const line of summary) say(line);
 console.log(`${total.passed} passed, ${total.failed} failed`);
 process.exitCode = total.failed > 0 ? 1 : 0;

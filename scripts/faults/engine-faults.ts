@@ -15,7 +15,7 @@ export const hangDockerd: Act = async (scene, seat) => {
   } finally {
     await seat.engine.signalDaemon("SIGCONT");
   }
-  if ((await scene.session(seat))._id !== sid) faults.push(`${seat.name} has another session, expected the same`);
+  faults.push(...(await scene.otherSession(seat, sid)));
   return { bots, closedAt: scene.fleet.now(), faults };
 };
 
@@ -27,8 +27,7 @@ export const killDocker: Act = async (scene, seat) => {
   const since = scene.fleet.now();
   seat.engine.kill();
   const closedAt = await scene.running(bots, scene.fleet.bounds.dockerBackMs(bots.length) + 60_000, since);
-  const faults: string[] = [];
-  if ((await scene.session(seat))._id !== sid) faults.push(`${seat.name} has another session, expected the same`);
+  const faults = await scene.otherSession(seat, sid);
   const after = await epochsOf(scene.fleet.runs(), bots);
   for (const bot of bots)
     if (after.get(bot) !== epochs.get(bot)) faults.push(`${bot}: epoch ${after.get(bot)}, expected ${epochs.get(bot)}`);

@@ -149,6 +149,10 @@ export class FaultFleet {
     return { workers, segments, statuses, leader: election?.holder ?? null };
   }
 
+  placements(): Promise<{ _id: string; segment: number }[]> {
+    return this.db.collection<{ _id: string; segment: number }>("runtime.placements").find().toArray();
+  }
+
   /** The seat whose living session leads. */
   async leader(): Promise<Seat | undefined> {
     const { workers, leader } = await this.books();
@@ -158,10 +162,7 @@ export class FaultFleet {
 
   /** The bots whose segment a seat's living session owns, by the name of the seat. */
   async botsBySeat(): Promise<ReadonlyMap<string, readonly string[]>> {
-    const [{ workers, segments }, placements] = await Promise.all([
-      this.books(),
-      this.db.collection<{ _id: string; segment: number }>("runtime.placements").find().toArray(),
-    ]);
+    const [{ workers, segments }, placements] = await Promise.all([this.books(), this.placements()]);
     const pod = new Map(workers.map(({ _id, pod: name }) => [_id as string, name]));
     const owner = new Map(segments.map((s) => [s._id as number, s.owner === null ? undefined : pod.get(s.owner)]));
     const found = new Map<string, string[]>(this.seats.map(({ name }) => [name, []]));

@@ -38,8 +38,7 @@ export const releaseLeader: Act = async (scene, seat) => {
 export const killLeaderAndWorker: Act = async (scene, leader) => {
   const bySeat = await scene.fleet.botsBySeat();
   const worker = scene.fleet.seats.filter((s) => s !== leader).toSorted((a, b) => count(bySeat, b) - count(bySeat, a))[0] as Seat;
-  const [bots, { _id: sid }] = await Promise.all([scene.botsOf(worker), scene.session(worker)]);
-  const since = scene.fleet.now();
+  const { bots, sid, since } = await scene.before(worker);
   leader.runtime.hold();
   leader.runtime.signal("SIGKILL");
   await worker.lose();

@@ -10,7 +10,7 @@ export const loseRenewal: Act = async (scene, seat) => {
   const lost = seat.link.loseReply("O1");
   await scene.see("a lost renewal", LIMIT_MS, async () => (await isDone(lost)) || undefined);
   await scene.see("the next renewal", LIMIT_MS, async () => (await scene.session(seat)).hbSeq > hbSeq + 2 || undefined);
-  const faults = (await scene.session(seat))._id === sid ? [] : [`${seat.name} has another session, expected the same`];
+  const faults = await scene.otherSession(seat, sid);
   return { bots, closedAt: scene.fleet.now(), faults, boundMs: 0 };
 };
 

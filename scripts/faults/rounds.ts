@@ -7,7 +7,7 @@ import type { Lag } from "./lag-meter.ts";
 import type { FaultRow, Played } from "./rows.ts";
 import { Scene } from "./scene.ts";
 import type { Seat } from "./seat.ts";
-import { judgeCase, type Verdict } from "./verdict.ts";
+import { judgeCase, repeatStarved, type Verdict } from "./verdict.ts";
 
 export type CaseResult = Effect & {
   readonly row: string;
@@ -29,12 +29,8 @@ const SETTLE_MS = 150_000;
 /** Plays these rows at the same time, to a victim each, and those that were starved once more. */
 export async function playRound(batch: readonly FaultRow[], round: number, options: RoundOptions): Promise<CaseResult[]> {
   const results: CaseResult[] = [];
-  for (const [index, result] of (await playOnce(batch, round, options)).entries()) {
-    const row = batch[index];
-    results.push(result);
-    if (result.verdict !== "starved" || row === undefined) continue;
-    results.push(...(await playOnce([row], round, options)));
-  }
+  for (const [index, result] of (await playOnce(batch, round, options)).entries())
+    results.push(...(await repeatStarved(result, () => playOnce([batch[index] as FaultRow], round, options))));
   return results;
 }
 

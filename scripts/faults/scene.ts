@@ -1,6 +1,7 @@
 // What faults are made of: waits for what the fleet should come to. Every wait has a limit and says what it waited for.
 import { setTimeout as sleep } from "node:timers/promises";
 
+import { until } from "../lib/command.ts";
 import type { Books, FaultFleet } from "./fleet.ts";
 import type { Run } from "./runs.ts";
 import type { Seat } from "./seat.ts";
@@ -48,19 +49,24 @@ export class Scene {
   }
 
   /** Polls until the look gives a value. @throws {Error} */
-  async see<T>(what: string, limitMs: number, look: () => Promise<T | undefined>): Promise<T> {
-    const end = performance.now() + limitMs;
-    for (;;) {
-      const value = await look();
-      if (value !== undefined) return value;
-      if (performance.now() > end) throw new Error(`Cannot see ${what} within ${Math.round(limitMs / 1_000)} s`);
-      await sleep(LOOK_MS);
-    }
+  see<T>(what: string, limitMs: number, look: () => Promise<T | undefined>): Promise<T> {
+    return until(what, limitMs, look, LOOK_MS);
   }
 
   /** The living session of a seat. */
   async session(seat: Seat): Promise<Books["workers"][number]> {
     return this.see(`a living session of ${seat.name}`, 60_000, async () => livingOf(await this.fleet.books(), seat));
+  }
+
+  /** What is wrong with who lives at the seat, when that should be the same session still. */
+  async otherSession(seat: Seat, sid: string): Promise<string[]> {
+    return (await this.session(seat))._id === sid ? [] : [`${seat.name} has another session, expected the same`];
+  }
+
+  /** What must be known of a seat before its session is ended: who moves, and since when. */
+  async before(seat: Seat): Promise<{ bots: readonly string[]; sid: string; since: number }> {
+    const [bots, { _id: sid }] = await Promise.all([this.botsOf(seat), this.session(seat)]);
+    return { bots, sid, since: this.fleet.now() };
   }
 
   async botsOf(seat: Seat): Promise<readonly string[]> {

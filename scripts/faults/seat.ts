@@ -10,6 +10,14 @@ import type { Hub } from "./hub.ts";
 import { KeptProcess } from "./kept-process.ts";
 import { StoreLink } from "./store-link.ts";
 
+/** What every runtime of the rig has. */
+const BASE_ENV = {
+  PATH: process.env["PATH"],
+  HOME: process.env["HOME"],
+  COORDINATION: "mongo",
+  HTTP_PORT: "0",
+  LOG_FORMAT: "json",
+} as const;
 const main = join(import.meta.dirname, "..", "..", "src", "main.ts");
 
 export type SeatOptions = {
@@ -52,18 +60,14 @@ export class Seat {
       backOffMs: () => backOffMs(random),
       onEnd: (how) => void this.ends.push(how),
       env: {
-        PATH: process.env["PATH"],
-        HOME: process.env["HOME"],
-        COORDINATION: "mongo",
+        ...BASE_ENV,
         MONGO_URI: `mongodb://127.0.0.1:${link.port}/?directConnection=true`,
         DB_NAME: dbName,
         DOCKER_HOST: docker.at,
         STATE_DIR: join(runDir, name, "state"),
         FENCE_DIR: engine.fenceDir,
         POD_NAME: name,
-        HTTP_PORT: "0",
         TIMINGS: profile,
-        LOG_FORMAT: "json",
         ...env,
       },
     });
@@ -130,9 +134,7 @@ export async function startForeigner(options: {
     logPath: join(dir, "runtime.log"),
     backOffMs: () => 0,
     env: {
-      PATH: process.env["PATH"],
-      HOME: process.env["HOME"],
-      COORDINATION: "mongo",
+      ...BASE_ENV,
       NAMESPACE: "elsewhere",
       MONGO_URI: mongoUri,
       DB_NAME: dbName,
@@ -140,8 +142,6 @@ export async function startForeigner(options: {
       STATE_DIR: join(dir, "state"),
       FENCE_DIR: join(dir, "fence"),
       POD_NAME: "foreigner",
-      HTTP_PORT: "0",
-      LOG_FORMAT: "json",
     },
   });
   await foreigner.start();

@@ -33,14 +33,7 @@ export function tally(verdicts: readonly Verdict[]): Tally {
   return { verdict: failed > 0 || tooMany ? "fail" : "pass", cases: verdicts.length, starved, failed };
 }
 
-/** Runs a case, and once more where it was starved. There is no other repeat. */
-export async function judgeTwice<T>(act: () => Promise<T>, judge: (result: T) => Verdict): Promise<{ result: T; verdict: Verdict }[]> {
-  const result = await act();
-  const verdict = judge(result);
-  if (verdict !== "starved") return [{ result, verdict }];
-  const again = await act();
-  return [
-    { result, verdict },
-    { result: again, verdict: judge(again) },
-  ];
+/** A case, and its repeat where it was starved. There is no other repeat. */
+export async function repeatStarved<T extends { readonly verdict: Verdict }>(first: T, again: () => Promise<readonly T[]>): Promise<T[]> {
+  return first.verdict === "starved" ? [first, ...(await again())] : [first];
 }

@@ -21,7 +21,7 @@ export const killWorker: Act = async (scene, seat) => {
 
 /** Row 2. */
 export const loseWorker: Act = async (scene, seat) => {
-  const { bots, sid, since } = await before(scene, seat);
+  const { bots, sid, since } = await scene.before(seat);
   await seat.lose();
   const closedAt = await scene.takenOver(sid, bots, since, scene.fleet.bounds.sessionEndMs(bots.length));
   return { bots, closedAt, faults: [], mend: () => seat.start() };
@@ -40,7 +40,7 @@ export const stopWorkerBriefly: Act = async (scene, seat) => {
 
 /** Row 4. */
 export const stopWorker: Act = async (scene, seat) => {
-  const { bots, sid, since } = await before(scene, seat);
+  const { bots, sid, since } = await scene.before(seat);
   const began = performance.now();
   seat.runtime.signal("SIGSTOP");
   const wake = (): void => seat.runtime.signal("SIGCONT");
@@ -56,7 +56,7 @@ export const stopWorker: Act = async (scene, seat) => {
 
 /** Row 8. */
 export const cutStore: Act = async (scene, seat) => {
-  const { bots, sid, since } = await before(scene, seat);
+  const { bots, sid, since } = await scene.before(seat);
   seat.link.cut();
   try {
     const closedAt = await scene.takenOver(sid, bots, since, scene.fleet.bounds.sessionEndMs(bots.length));
@@ -69,7 +69,7 @@ export const cutStore: Act = async (scene, seat) => {
 
 /** Row 18. The next process of this worker is a new session, as a new pod is. */
 export const drain: Act = async (scene, seat) => {
-  const { bots, sid, since } = await before(scene, seat);
+  const { bots, sid, since } = await scene.before(seat);
   seat.runtime.hold();
   seat.runtime.signal("SIGTERM");
   const closedAt = await scene.takenOver(sid, bots, since, scene.ms(60_000));
@@ -82,11 +82,6 @@ export const drain: Act = async (scene, seat) => {
   };
 };
 
-async function before(scene: Scene, seat: Seat): Promise<{ bots: readonly string[]; sid: string; since: number }> {
-  const [bots, { _id: sid }] = await Promise.all([scene.botsOf(seat), scene.session(seat)]);
-  return { bots, sid, since: scene.fleet.now() };
-}
-
 /** Waits for a sign of life of the session. Returns what is wrong with it. */
 async function sameSession(
   scene: Scene,
@@ -94,9 +89,9 @@ async function sameSession(
   sid: string,
   isBack: (record: { inc: number; hbSeq: number }) => boolean,
 ): Promise<string[]> {
-  const found = await scene.see(`${seat.name} back`, 60_000, async () => {
+  await scene.see(`${seat.name} back`, 60_000, async () => {
     const record = await scene.session(seat);
-    return record._id !== sid || isBack(record) ? record : undefined;
+    return record._id !== sid || isBack(record) || undefined;
   });
-  return found._id === sid ? [] : [`${seat.name} has another session, expected the same`];
+  return scene.otherSession(seat, sid);
 }

@@ -60,13 +60,13 @@ export async function withRetry<T>(what: string, say: Say, action: () => Promise
   }
 }
 
-/** Polls `action` until it gives a value. @throws {Error} naming `what` when `timeoutMs` have passed. */
-export async function until<T>(what: string, timeoutMs: number, action: () => Promise<T | undefined>): Promise<T> {
+/** Polls `action` until it gives a value, every so often in ms. @throws {Error} naming `what` when `timeoutMs` have passed. */
+export async function until<T>(what: string, timeoutMs: number, action: () => Promise<T | undefined>, everyMs = 50): Promise<T> {
   const end = performance.now() + timeoutMs;
   for (;;) {
     const value = await action();
     if (value !== undefined) return value;
     if (performance.now() > end) throw new Error(`Cannot see ${what} within ${timeoutMs / 1000} s`);
-    await sleep(50);
+    await sleep(everyMs);
   }
 }

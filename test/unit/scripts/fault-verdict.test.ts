@@ -1,6 +1,6 @@
 import { expect } from "chai";
 
-import { type Case, judgeCase, judgeTwice, LAG_LIMIT_MS, tally, type Verdict } from "../../../scripts/faults/verdict.ts";
+import { type Case, judgeCase, LAG_LIMIT_MS, repeatStarved, tally, type Verdict } from "../../../scripts/faults/verdict.ts";
 
 const good: Case = { duplicateMs: 0, unrunMs: 900, boundMs: 1_000, lagP99Ms: 5 };
 
@@ -42,13 +42,9 @@ describe("tally()", () => {
   }
 });
 
-describe("judgeTwice()", () => {
-  const play = async (...given: Verdict[]) => {
-    const left = [...given];
-    const seen = await judgeTwice(
-      async () => left.shift() ?? "fail",
-      (v) => v,
-    );
+describe("repeatStarved()", () => {
+  const play = async (first: Verdict, ...left: Verdict[]) => {
+    const seen = await repeatStarved({ verdict: first }, async () => [{ verdict: left.shift() ?? "fail" }]);
     return seen.map(({ verdict }) => verdict);
   };
 
