@@ -70,7 +70,7 @@ async function measure(): Promise<number> {
   early?.catch(() => undefined); // waited for below
   const measured = await playAll(place(main.dir));
   if (interrupt.aborted) say("interrupted: this is what was measured until then");
-  else say("positive control: rows 4 and 8 without the fence");
+  else if (options.control) say("positive control: rows 4 and 8 without the fence");
   const seen = interrupt.aborted ? [] : await (early ?? control());
   return tellAll(measured, seen);
 }
