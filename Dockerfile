@@ -24,6 +24,8 @@ COPY --from=dependencies /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 COPY package.json ./
 COPY chart/files/fence.sh ./chart/files/fence.sh
+# For people: kubectl exec deployment/runtime -- runtime fleet
+RUN printf '#!/bin/sh\nexec node /app/dist/main.js "$@"\n' >/usr/local/bin/runtime && chmod 755 /usr/local/bin/runtime
 # A number, so that Kubernetes can see without a passwd file that it is not root.
 USER 10001:10001
 EXPOSE 8080

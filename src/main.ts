@@ -12,6 +12,7 @@ import { systemClock } from "./process/clock.ts";
 import { listenForSignals } from "./process/signals.ts";
 import { readVersion } from "./process/version.ts";
 import { adoptFleet } from "./serve/adopt-fleet.ts";
+import { openClusterSide } from "./serve/cluster-side.ts";
 import { fleetOf } from "./serve/membership.ts";
 import { serve } from "./serve/serve.ts";
 
@@ -45,7 +46,8 @@ const deps: CliDeps = {
     try {
       const { renewMs } = timingsOf(config);
       const { coordination, dbName } = config;
-      const options = { store: mongo.store, clock: systemClock, owner: await fleetOf(config, engine), renewMs, coordination, dbName };
+      const owner = await fleetOf(config, { engine, deploymentUid: () => deploymentUidOf(config) });
+      const options = { store: mongo.store, clock: systemClock, owner, renewMs, coordination, dbName };
       return await adoptFleet({ ...options, incarnation: randomUUID() });
     } finally {
       await mongo.close();
@@ -61,6 +63,12 @@ function lastLines(text: string, count: number): string {
   const lines = text.split("\n");
   const end = lines.at(-1) === "" ? -1 : undefined;
   return `${lines.slice(0, end).slice(-count).join("\n")}\n`;
+}
+
+async function deploymentUidOf(config: Config): Promise<string> {
+  const side = await openClusterSide({ ...adapters, config, onFault: () => {}, patiently: (act) => act() });
+  side.connection.close();
+  return side.deploymentUid;
 }
 
 function mongoOf(config: Config): Parameters<typeof openUserBots>[0] {

@@ -16,15 +16,12 @@ function replicas(value: (name: VariableName) => unknown): string[] {
 function coordination(value: (name: VariableName) => unknown, byDefault: boolean): string[] {
   const mode = value("COORDINATION") as string | undefined;
   if (mode === undefined || mode === "single") return [];
-  if (mode === "mongo")
-    return value("FENCE_DIR") === undefined
-      ? [
-          "FENCE_DIR: is required with COORDINATION=mongo, got nothing: set it to the directory that is shared with the fence of this process's Docker Engine, such as /run/bot-runner",
-        ]
-      : [];
   const why = byDefault ? " (the default inside a cluster)" : "";
+  const needs = (name: VariableName, fix: string): string[] =>
+    value(name) === undefined ? [`${name}: is required with COORDINATION=${mode}${why}, got nothing: set it to ${fix}`] : [];
   return [
-    `COORDINATION: is not supported yet by this version, got "${mode}"${why}: set it to single and run exactly one process, or to mongo`,
+    ...needs("FENCE_DIR", "the directory that is shared with the fence of this process's Docker Engine, such as /run/bot-runner"),
+    ...(mode === "kubernetes" ? needs("POD_UID", "metadata.uid by the downward API") : []),
   ];
 }
 

@@ -136,7 +136,7 @@ export const variables = {
   ),
   FENCE_DIR: optional(absolutePath, {
     about:
-      "Directory on tmpfs that this process shares with the fence of its Docker Engine (`chart/files/fence.sh`). Required with `COORDINATION=mongo`.",
+      "Directory on tmpfs that this process shares with the fence of its Docker Engine (`chart/files/fence.sh`). Required with `COORDINATION=mongo` and `kubernetes`.",
     example: "/run/bot-runner",
   }),
   START_CONCURRENCY: withDefault(whole(1, 64), 4, "Bots that one worker starts at the same time."),
@@ -154,7 +154,7 @@ export const variables = {
   COORDINATION: withDefault(
     oneOf("single", "mongo", "kubernetes"),
     (s) => (s.inCluster ? "kubernetes" : "single"),
-    "`single`: the operator says that this is the only process. `mongo`: several processes without Kubernetes, each with a Docker Engine of its own behind a fence. This version does not know `kubernetes` yet.",
+    "`single`: the operator says that this is the only process. `mongo`: several processes without Kubernetes, each with a Docker Engine of its own behind a fence. `kubernetes`: the pods of one Deployment, which the Helm chart installs.",
     "`kubernetes` inside a cluster, `single` outside",
   ),
   POD_NAME: {
@@ -178,12 +178,17 @@ export const variables = {
     example: "metadata.namespace by the downward API",
   } as Variable<string>,
   POD_UID: optional(anyName, {
-    about: "This worker's session id. Unset: the Docker Engine's ID, or with `COORDINATION=mongo` an id kept in STATE_DIR.",
+    about:
+      "This worker's session id. Required with `COORDINATION=kubernetes` (`metadata.uid`). Unset: the Docker Engine's ID, or with `COORDINATION=mongo` an id kept in STATE_DIR.",
     example: "metadata.uid by the downward API",
   }),
   NODE_NAME: optional(anyName, { about: "Machine this worker runs on, for status.", example: "spec.nodeName by the downward API" }),
-  DEPLOYMENT_NAME: optional(objectName, { about: "Deployment that is scaled.", example: "runtime" }),
-  LEASE_LOCK_NAME: withDefault(objectName, "runtime", "Lease of the leader election."),
+  DEPLOYMENT_NAME: withDefault(objectName, "runtime", "Deployment whose pods these are, and that is scaled."),
+  LEASE_LOCK_NAME: withDefault(
+    objectName,
+    "runtime",
+    "Lease of the leader election; the workers' Leases begin with it. With `COORDINATION=mongo` part of the fleet's name.",
+  ),
 
   MAX_SEGMENT: {
     ...withDefault(
@@ -242,10 +247,11 @@ export const variables = {
 
 export type VariableName = keyof typeof variables;
 
-/** Variables that are read and checked, and that nothing in this version asks for: they belong to scaling, or to what
- *  later versions add. Remove a name here when its first reader comes. */
-const WITHOUT_EFFECT: ReadonlySet<VariableName> = new Set<VariableName>([
-  "API_TOKEN",
+/** Variables that are read and checked, and that nothing in this version asks for. Remove a name when its first reader comes. */
+const WITHOUT_EFFECT: ReadonlySet<VariableName> = new Set<VariableName>(["API_TOKEN"]);
+
+/** What only the pods of a Deployment need. */
+const FOR_KUBERNETES: ReadonlySet<VariableName> = new Set<VariableName>([
   "DEPLOYMENT_NAME",
   "MAX_REPLICAS",
   "MIN_REPLICAS",
@@ -271,6 +277,7 @@ const FOR_SEVERAL: ReadonlySet<VariableName> = new Set<VariableName>([
 /** Why a variable has no effect where it was set; undefined where it has one. */
 export function whyIdle(name: VariableName, coordination: Coordination): string | undefined {
   if (WITHOUT_EFFECT.has(name)) return "in this version";
+  if (coordination !== "kubernetes" && FOR_KUBERNETES.has(name)) return "unless COORDINATION=kubernetes";
   return coordination === "single" && FOR_SEVERAL.has(name) ? "with COORDINATION=single" : undefined;
 }
 

@@ -6,9 +6,9 @@ import type { Cluster, DeploymentView, PodPatch, PodView, Watching } from "../le
 import { runGroup } from "../process/run-group.ts";
 import { untilAborted } from "../process/until-aborted.ts";
 import { type ApiClient, FIELD_MANAGER } from "./client.ts";
-import { APPS, type KeptDeployment, readDeployment } from "./deployment.ts";
+import { type KeptDeployment, readDeployment } from "./deployment.ts";
 import { DeploymentEvents } from "./events.ts";
-import { pathOf, type RawObject } from "./objects.ts";
+import { APPS, pathOf, type RawObject } from "./objects.ts";
 import { type KeptPod, rankPods, readPod } from "./pods.ts";
 import { writeScale } from "./scale.ts";
 import { WatchedList, type WatchedListOptions } from "./watched-list.ts";
@@ -21,6 +21,7 @@ export type KubernetesClusterOptions = {
   readonly namespace: string;
   /** DEPLOYMENT_NAME. */
   readonly deployment: string;
+  readonly deploymentUid: string;
   /** LEASE_LOCK_NAME. */
   readonly lock: string;
   /** SCALING_CONFIGMAP. */
@@ -32,7 +33,7 @@ export type KubernetesClusterOptions = {
   /** No write takes longer, in ms. */
   readonly callMs: number;
   /** A watch broke, or is refused: it is tried again. */
-  readonly onFault?: (what: Watching, error: unknown) => void;
+  readonly onFault?: (what: Watching | "election", error: unknown) => void;
 };
 
 type KeptLease = FoundLease & { readonly holder: string | undefined };
@@ -52,10 +53,10 @@ export class KubernetesCluster implements Cluster {
   readonly #known = Promise.withResolvers<string>();
 
   constructor(options: KubernetesClusterOptions) {
-    const { client, clock, namespace, deployment, lock, configMap, endMs, callMs, pod } = options;
+    const { client, clock, namespace, deployment, deploymentUid, lock, configMap, endMs, callMs, pod } = options;
     const wall = (): Date => clock.wall();
     this.#options = options;
-    this.#place = { client, namespace, lock, leaseMs: endMs, callMs, wall };
+    this.#place = { client, namespace, lock, owner: { name: deployment, uid: deploymentUid }, leaseMs: endMs, callMs, wall };
     this.#events = new DeploymentEvents({ client, namespace, deployment, pod, wall, callMs });
     const leases = { what: "leases", path: pathOf(LEASES, namespace, "leases"), query: { labelSelector: leaseSelector(lock) } };
     this.#leases = this.#watched("leases", leases, keepLease);
@@ -125,7 +126,7 @@ export class KubernetesCluster implements Cluster {
   }
 
   tell(type: "Normal" | "Warning", reason: string, note: string): Promise<void> {
-    return this.#events.tell(this.#kept()?.uid ?? "", type, reason, note);
+    return this.#events.tell(this.#options.deploymentUid, type, reason, note);
   }
 
   #kept(): KeptDeployment | undefined {

@@ -3,12 +3,9 @@ import type { DeploymentView } from "../leader/cluster.ts";
 import { FIELD_MANAGER } from "./client.ts";
 import type { ManagedFields, Meta, RawObject } from "./objects.ts";
 
-export const APPS = "apps/v1";
-
 /** What is kept of the Deployment. */
 export type KeptDeployment = {
   readonly view: DeploymentView;
-  readonly uid: string;
   readonly version: string;
   /** Its pods, as a label selector in text. */
   readonly selector: string;
@@ -60,7 +57,6 @@ export function readDeployment(raw: RawObject): KeptDeployment {
       foreignScaler: foreignScaler(metadata.managedFields ?? []),
       failure: failed && (failed.message ?? failed.reason ?? "ReplicaFailure"),
     },
-    uid: metadata.uid ?? "",
     version: metadata.resourceVersion ?? "",
     selector: Object.entries(spec.selector?.matchLabels ?? {})
       .map(([key, value]) => `${key}=${value}`)

@@ -3,10 +3,9 @@ import type { FoundLeadership, Leadership } from "../core/election.ts";
 import type { SessionId } from "../core/ids.ts";
 import type { Election } from "../leader/elector.ts";
 import { type ApiClient, FIELD_MANAGER } from "./client.ts";
-import { APPS } from "./deployment.ts";
 import { passingAsStore } from "./election-faults.ts";
 import { electionBody, type FoundElection, readElection } from "./election-lease.ts";
-import { pathOf, type OwnerReference, type RawObject } from "./objects.ts";
+import { APPS, pathOf, type OwnerReference, type RawObject } from "./objects.ts";
 import { WatchedList } from "./watched-list.ts";
 import { LEASES } from "./worker-lease.ts";
 

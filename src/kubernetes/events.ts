@@ -1,6 +1,5 @@
 import type { ApiClient } from "./client.ts";
-import { APPS } from "./deployment.ts";
-import { pathOf } from "./objects.ts";
+import { APPS, pathOf } from "./objects.ts";
 
 export type EventTeller = {
   readonly client: ApiClient;

@@ -1,3 +1,6 @@
+/** The group of Deployments. */
+export const APPS = "apps/v1";
+
 /** As much of an API object's metadata as we read. */
 export type Meta = {
   readonly name?: string;

@@ -1,6 +1,5 @@
 import { type ApiClient, FIELD_MANAGER } from "./client.ts";
-import { APPS } from "./deployment.ts";
-import { pathOf, type RawObject } from "./objects.ts";
+import { APPS, pathOf, type RawObject } from "./objects.ts";
 
 export type ScaleWrite = {
   readonly client: ApiClient;

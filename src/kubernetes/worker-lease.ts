@@ -2,7 +2,7 @@ import { ClusterRefusedError } from "../core/errors.ts";
 import type { SessionId } from "../core/ids.ts";
 import type { FoundLease, LeaseReply, LeaseWrite } from "../core/lease.ts";
 import { type ApiClient, FIELD_MANAGER } from "./client.ts";
-import { microTime, pathOf, type RawObject } from "./objects.ts";
+import { APPS, microTime, pathOf, type RawObject } from "./objects.ts";
 
 export const LEASES = "coordination.k8s.io/v1";
 
@@ -12,6 +12,9 @@ export type LeasePlace = {
   readonly namespace: string;
   /** LEASE_LOCK_NAME: begins each name, and tells two fleets in a namespace apart. */
   readonly lock: string;
+  /** The Deployment, so that nothing is left when it is deleted. A Lease that goes with it is no sign of death to anybody:
+   *  whoever ends a session whose Lease is absent makes one that carries the mark. */
+  readonly owner: { readonly name: string; readonly uid: string };
   /** For people: nothing counts with it. In ms. */
   readonly leaseMs: number;
   /** No call takes longer, in ms. */
@@ -62,7 +65,7 @@ export async function getLease({ client, namespace, lock, callMs }: LeasePlace, 
  *  store what changes nothing, and then no version would rise. `holder`: the pod's name, as far as it is known.
  *  @throws {ClusterUnreachableError} the outcome is unknown. @throws {ClusterRefusedError} */
 export async function putLease(place: LeasePlace, { sid, put, expect }: LeaseWrite, holder: string | undefined): Promise<LeaseReply> {
-  const { client, namespace, lock, leaseMs, callMs, wall } = place;
+  const { client, namespace, lock, owner, leaseMs, callMs, wall } = place;
   const name = leaseName(lock, sid);
   const body = {
     apiVersion: LEASES,
@@ -73,6 +76,7 @@ export async function putLease(place: LeasePlace, { sid, put, expect }: LeaseWri
       ...(expect !== undefined && { resourceVersion: expect }),
       labels: { ...fleetLabels(lock), "app.kubernetes.io/component": "worker", "app.kubernetes.io/managed-by": FIELD_MANAGER },
       annotations: { [SID]: sid, [INC]: String(put.inc), [INCARNATION]: put.incarnation, [REVOKED]: String(put.revoked) },
+      ownerReferences: [{ apiVersion: APPS, kind: "Deployment", ...owner }],
     },
     spec: {
       ...(holder !== undefined && { holderIdentity: holder }),

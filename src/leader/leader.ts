@@ -15,6 +15,7 @@ import { Admitting } from "./admitting.ts";
 import type { Autoscaler } from "./autoscaler.ts";
 import { Books } from "./books.ts";
 import type { LeaderBus } from "./events.ts";
+import type { LeaseSweep } from "./lease-sweep.ts";
 import type { LeaderStore } from "./ports.ts";
 import type { Sessions } from "./sessions.ts";
 import { Telling } from "./telling.ts";
@@ -43,6 +44,8 @@ export type LeaderOptions = {
   readonly sessions?: Sessions;
   /** Keeps the number of replicas, where somebody has to. */
   readonly autoscaler?: Autoscaler;
+  /** Removes what workers leave behind in the second store, where there is one. */
+  readonly sweep?: LeaseSweep;
   /** Whose fleet it is: workers of others get nothing. Absent: all are ours. */
   readonly fleet?: string;
   /** @default ALONE, for there is one process */
@@ -81,7 +84,7 @@ export class Leader {
   /** Leads until the signal aborts, or until somebody else had better lead: with a later term, with sight of the books, or
    *  without segments of its own. */
   async run(signal: AbortSignal): Promise<void> {
-    const { feed, bus, autoscaler, sessions } = this.#options;
+    const { feed, bus, autoscaler, sweep, sessions } = this.#options;
     for (const part of [this.#admitting, this.#telling, this.#books]) part.forget();
     const term = await this.#takeTerm(signal);
     this.#waiting = new Map();
@@ -93,7 +96,7 @@ export class Leader {
           (s) => this.#admitting.run(s),
           (s) => this.#assignLoop(term, s),
           (s) => this.#endLoop(s),
-          ...(autoscaler === undefined ? [] : [(s: AbortSignal) => autoscaler.run(s)]),
+          ...[autoscaler, sweep].flatMap((part) => (part === undefined ? [] : [(s: AbortSignal) => part.run(s)])),
           (s) => feed.watch("bots", (hint) => this.#admitting.onHint(hint), s),
           (s) => feed.watch("placements", (hint) => (this.#books.onPlacements(hint), this.#assign.ring()), s),
           (s) => feed.watch("segments", (hint) => (this.#books.onSegments(hint), this.#assign.ring()), s),

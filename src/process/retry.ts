@@ -1,10 +1,13 @@
 import { retryDelayMs } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
-import { ClusterUnreachableError, EngineUnreachableError, StoreUnreachableError } from "../core/errors.ts";
+import { ClusterRefusedError, ClusterUnreachableError, EngineUnreachableError, StoreUnreachableError } from "../core/errors.ts";
 
-/** The one retry policy: only faults that pass by themselves are tried again, everything else is the caller's. */
+const PASSING = [StoreUnreachableError, EngineUnreachableError, ClusterUnreachableError, ClusterRefusedError];
+
+/** The one retry policy: only faults that pass by themselves are tried again, everything else is the caller's. What the
+ *  Kubernetes API refuses counts as passing: a Role that is being changed must not end a process whose bots run on. */
 export function isPassing(error: unknown): boolean {
-  return error instanceof StoreUnreachableError || error instanceof EngineUnreachableError || error instanceof ClusterUnreachableError;
+  return PASSING.some((fault) => error instanceof fault);
 }
 
 export type RetryOptions = {

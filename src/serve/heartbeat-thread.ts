@@ -3,11 +3,13 @@
 import { parentPort, workerData } from "node:worker_threads";
 import type { Session } from "../core/session.ts";
 import type { Timings } from "../core/timings.ts";
+import { openOwnLease, type OwnLeasePlace } from "../kubernetes/connect.ts";
 import type { MongoOptions } from "../mongo/connect.ts";
 import { MongoRenewals } from "../mongo/renewals.ts";
 import { systemClock } from "../process/clock.ts";
 import { FenceFile } from "../process/fence-file.ts";
 import { keepAlive, Pulse, type ToHeartbeat } from "../worker/heartbeat.ts";
+import { LeaseRenewer } from "../worker/lease-renewer.ts";
 
 export type HeartbeatData = {
   readonly session: Session;
@@ -15,20 +17,25 @@ export type HeartbeatData = {
   readonly pulse: SharedArrayBuffer;
   readonly mongo: MongoOptions;
   readonly fenceDir: string;
+  /** Where the session's own Lease lies, and which life of the database it belongs to; absent where there is one store only. */
+  readonly lease?: OwnLeasePlace & { readonly incarnation: string };
 };
 
 /** Connections of this thread. Source: ownership.md "Worker". */
 const POOL_SIZE = 2;
 
-const { session, timings, pulse, mongo, fenceDir } = workerData as HeartbeatData;
+const { session, timings, pulse, mongo, fenceDir, lease } = workerData as HeartbeatData;
 const fence = new FenceFile(fenceDir);
 let isDraining = false;
 parentPort?.on("message", ({ kind }: ToHeartbeat) => {
   isDraining ||= kind === "drain";
 });
+const own =
+  lease && new LeaseRenewer({ lease: openOwnLease(lease, () => systemClock.wall()), clock: systemClock, incarnation: lease.incarnation });
 await keepAlive(
   session,
   {
+    ...(own !== undefined && { lease: own }),
     store: new MongoRenewals({ ...mongo, timeoutMs: timings.callMs, poolSize: POOL_SIZE }),
     clock: systemClock,
     timings,

@@ -5,12 +5,16 @@ import type { Figures } from "../core/figures.ts";
 import { timingsOf } from "../core/timings.ts";
 import { createBotReader } from "../document/read-bot.ts";
 import { Admission } from "../leader/admission.ts";
+import { Autoscaler } from "../leader/autoscaler.ts";
 import { Elector } from "../leader/elector.ts";
 import type { LeaderBus } from "../leader/events.ts";
 import { Leader } from "../leader/leader.ts";
+import { LeaseSweep } from "../leader/lease-sweep.ts";
 import { Sessions } from "../leader/sessions.ts";
 import type { Connection } from "../mongo/connect.ts";
 import type { Actor } from "../process/run-group.ts";
+import { aborted } from "../process/until-aborted.ts";
+import { type ClusterSide, scalingOf } from "./cluster-side.ts";
 import type { Membership } from "./membership.ts";
 
 /** How long the target of a planned move may take to get its images, in ms: below what its draining owner waits. */
@@ -24,6 +28,10 @@ export type LeadershipOptions = {
   readonly config: Config;
   readonly mongo: Connection;
   readonly membership: Membership;
+  /** Absent outside Kubernetes. */
+  readonly side: ClusterSide | undefined;
+  /** The cluster's watched copies have changed. */
+  readonly onCluster: () => void;
   readonly clock: Clock;
   readonly random: () => number;
   readonly bus: LeaderBus;
@@ -40,7 +48,7 @@ export type Leadership = {
 
 /** One process alone leads itself; several elect who does, and all of them watch. */
 export function createLeadership(options: LeadershipOptions): Leadership {
-  const { config, mongo, membership, clock, random, bus, candidate } = options;
+  const { config, mongo, membership, side, onCluster, clock, random, bus, candidate } = options;
   const { store, feed } = mongo;
   const read = createBotReader({ maxStopGraceSeconds: config.maxStopGraceSeconds });
   const common = {
@@ -59,12 +67,17 @@ export function createLeadership(options: LeadershipOptions): Leadership {
   const { fleet, incarnation, session } = membership;
   const self = session.sid;
   const timings = timingsOf(config);
-  const sessions = new Sessions({ store, clock, timings, bus, self, incarnation });
+  const cluster = side?.cluster;
+  const sessions = new Sessions({ store, clock, timings, bus, self, incarnation, ...(cluster !== undefined && { cluster }) });
   const policy = { patienceMs: config.backlogPatienceSeconds * 1_000, lostPatienceMs: 0, pullPatienceMs: PULL_PATIENCE_MS };
-  const leader = new Leader({ ...common, sid: self, sessions, fleet, policy });
+  const autoscaler = cluster && new Autoscaler({ cluster, store, clock, bus, base: scalingOf(config), pod: config.podName });
+  const scaling = cluster && autoscaler && { autoscaler, sweep: new LeaseSweep({ cluster, store, clock, bus }) };
+  const leader = new Leader({ ...common, sid: self, sessions, fleet, policy, ...scaling });
   const retries = electionTimings(timings.renewMs);
+  const callMs = CALL_SHARE * retries.retryMs;
+  const lease = side?.connection.election(self, callMs);
   const elector = new Elector({
-    election: mongo.election(CALL_SHARE * retries.retryMs),
+    election: lease ?? mongo.election(callMs),
     clock,
     random,
     timings: retries,
@@ -72,8 +85,19 @@ export function createLeadership(options: LeadershipOptions): Leadership {
     fitness: (holder) => sessions.fitness(holder, candidate()),
     bus,
   });
+  const watch = (signal: AbortSignal): Promise<void> =>
+    cluster?.run(() => {
+      onCluster();
+      autoscaler?.onCluster();
+      leader.onLook(false);
+    }, signal) ?? aborted(signal);
   return {
-    actors: [(signal) => sessions.run((isNews) => leader.onLook(isNews), signal), (signal) => elector.run((s) => leader.run(s), signal)],
+    actors: [
+      (signal) => sessions.run((isNews) => leader.onLook(isNews), signal),
+      (signal) => elector.run((s) => leader.run(s), signal),
+      ...(cluster === undefined ? [] : [watch]),
+      ...(lease === undefined ? [] : [(signal: AbortSignal) => lease.run(signal)]),
+    ],
     latest: () => leader.latest() ?? sessions.latest(),
   };
 }

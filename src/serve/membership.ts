@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Config } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
-import { ConfigurationError } from "../core/errors.ts";
+import { assertNever, ConfigurationError } from "../core/errors.ts";
 import { timingsOf } from "../core/timings.ts";
 import { LastSession } from "../process/last-session.ts";
 import { workerIdOf } from "../process/worker-id.ts";
@@ -11,10 +11,22 @@ import { claimFleet, confirmClaim, type FleetClaim } from "../worker/fleet.ts";
 import type { Engine } from "../worker/ports.ts";
 import { Session, type SessionOptions } from "../worker/session.ts";
 
-/** Whose database it shall be. One process alone is the fleet of its Engine; several name themselves alike. */
-export async function fleetOf(config: Config, engine: Pick<Engine, "identify">): Promise<string> {
-  if (config.coordination === "single") return (await engine.identify()).id;
-  return `${config.namespace}/${config.leaseLockName}`;
+/** Whose database it shall be. One process alone is the fleet of its Engine, pods are that of their Deployment, and several
+ *  processes without a cluster name themselves alike. */
+export async function fleetOf(
+  config: Config,
+  { engine, deploymentUid }: { readonly engine: Pick<Engine, "identify">; readonly deploymentUid: () => Promise<string> },
+): Promise<string> {
+  switch (config.coordination) {
+    case "single":
+      return (await engine.identify()).id;
+    case "mongo":
+      return `${config.namespace}/${config.leaseLockName}`;
+    case "kubernetes":
+      return deploymentUid();
+    default:
+      return assertNever(config.coordination);
+  }
 }
 
 export type Membership = { readonly fleet: string; readonly session: Session; readonly incarnation: string };
@@ -22,12 +34,13 @@ export type Membership = { readonly fleet: string; readonly session: Session; re
 export type JoinOptions = {
   readonly config: Config;
   readonly mongo: Connection;
-  readonly engine: Engine;
+  /** Our own, as `fleetOf` names it. */
+  readonly fleet: string;
   readonly clock: Clock;
   readonly bus: WorkerBus;
   readonly freshDocker: SessionOptions["freshDocker"];
   /** Repeats what fails for a passing reason. */
-  readonly patiently: <T>(store: "mongodb" | "docker", act: () => Promise<T>) => Promise<T>;
+  readonly patiently: <T>(act: () => Promise<T>) => Promise<T>;
   readonly onClaimed: (claim: "claimed" | "ours" | "adopted") => void;
   readonly signal: AbortSignal;
 };
@@ -37,7 +50,7 @@ export type JoinOptions = {
 export async function join({
   config,
   mongo,
-  engine,
+  fleet,
   clock,
   bus,
   freshDocker,
@@ -45,11 +58,10 @@ export async function join({
   onClaimed,
   signal,
 }: JoinOptions): Promise<Membership> {
-  const fleet = await patiently("docker", () => fleetOf(config, engine));
   const claim: FleetClaim = { owner: fleet, coordination: config.coordination, incarnation: randomUUID() };
-  onClaimed(await patiently("mongodb", () => claimFleet(mongo.store, claim)));
+  onClaimed(await patiently(() => claimFleet(mongo.store, claim)));
   // Not before the claim: a database of another fleet or of a newer version is not written to.
-  await patiently("mongodb", () => mongo.ensureIndexes());
+  await patiently(() => mongo.ensureIndexes());
   const { renewMs, fenceMs } = timingsOf(config);
   const options: SessionOptions = {
     store: mongo.store,
@@ -64,8 +76,8 @@ export async function join({
     last: await LastSession.open(config.stateDir),
     ...(freshDocker !== undefined && { freshDocker, fenceMs }),
   };
-  const session = await patiently("mongodb", () => Session.open(options, signal));
-  const incarnation = await patiently("mongodb", () => confirmClaim(mongo.store, claim)).catch(async (error: unknown) => {
+  const session = await patiently(() => Session.open(options, signal));
+  const incarnation = await patiently(() => confirmClaim(mongo.store, claim)).catch(async (error: unknown) => {
     // What is announced and has run nothing yet is taken back; a session with bots of an earlier process is left as it is.
     if (session.inc === 1 && (error instanceof ConfigurationError || signal.aborted)) await session.stepDown("gone");
     throw error;

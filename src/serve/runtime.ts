@@ -13,6 +13,7 @@ import { type Connection, connectStore, type MongoOptions } from "../mongo/conne
 import { systemClock } from "../process/clock.ts";
 import { FenceFile } from "../process/fence-file.ts";
 import { FenceGuard } from "../process/fence-guard.ts";
+import { ReadyLatch } from "../process/ready-latch.ts";
 import { retryPassing } from "../process/retry.ts";
 import type { Actor } from "../process/run-group.ts";
 import type { Signals } from "../process/signals.ts";
@@ -21,7 +22,7 @@ import { aborted } from "../process/until-aborted.ts";
 import { readVersion } from "../process/version.ts";
 import type { Log } from "../telemetry/log.ts";
 import { Metrics } from "../telemetry/metrics.ts";
-import { Outages, tellEngine, tellLeader, tellWorker } from "../telemetry/subscribe.ts";
+import { Outages, type Store, tellEngine, tellLeader, tellWorker } from "../telemetry/subscribe.ts";
 import type { WorkerEvents } from "../worker/events.ts";
 import { LeasedLifeline } from "../worker/leased-lifeline.ts";
 import type { Lifeline } from "../worker/lifeline.ts";
@@ -29,9 +30,10 @@ import type { Engine } from "../worker/ports.ts";
 import { SoloLifeline } from "../worker/solo-lifeline.ts";
 import { MAX_TICK_AGE_MS, Worker } from "../worker/worker.ts";
 import { beginHeartbeat } from "./begin-heartbeat.ts";
+import { type ClusterSide, openClusterSide, scalingOf } from "./cluster-side.ts";
 import { createLeadership, type Leadership } from "./leadership.ts";
 import { live } from "./live.ts";
-import { join, type Membership } from "./membership.ts";
+import { fleetOf, join, type Membership } from "./membership.ts";
 
 /** What a drain may take beyond the longest stop grace, in seconds. Source: design.md section 8, grace period. */
 const DRAIN_SPARE_SECONDS = 30;
@@ -48,6 +50,7 @@ export class Runtime {
   readonly #random = Math.random;
   readonly #version = readVersion();
   readonly #metrics: Metrics;
+  readonly #outages: Outages;
   readonly #workerBus = new EventEmitter<WorkerEvents>();
   readonly #leaderBus = new EventEmitter<LeaderEvents>();
   readonly #engineBus = new EventEmitter<EngineEvents>();
@@ -55,8 +58,8 @@ export class Runtime {
   #worker: Worker | undefined;
   #leadership: Leadership | undefined;
   #hasFoundEngine = false;
-  /** Ready once this process has its session, has read its segments and reached the engine; then until it drains. */
-  #ready = false;
+  /** Ready once there was a session, its segments were read and the engine was reached; then until it drains. */
+  readonly #ready: ReadyLatch;
   #http: Listening | undefined;
   readonly #closers: (() => Promise<void> | void)[] = [];
 
@@ -64,12 +67,14 @@ export class Runtime {
     this.#config = config;
     this.#log = log;
     this.#signals = signals;
-    this.#metrics = new Metrics({ version: this.#version, node: process.version });
+    const stores = ["mongodb", "docker", ...(config.coordination === "kubernetes" ? ["kubernetes"] : [])];
+    this.#metrics = new Metrics({ version: this.#version, node: process.version }, stores);
+    this.#ready = new ReadyLatch(config.coordination === "kubernetes" ? config.stateDir : undefined);
     const dir = config.coordination === "single" ? undefined : config.fenceDir;
     this.#fence = dir === undefined ? undefined : { dir, guard: new FenceGuard(new FenceFile(dir), this.#clock) };
-    const outages = new Outages(log, this.#metrics);
-    tellWorker(this.#workerBus, log, this.#metrics, outages);
-    tellLeader(this.#leaderBus, log, this.#metrics, outages);
+    this.#outages = new Outages(log, this.#metrics);
+    tellWorker(this.#workerBus, log, this.#metrics, this.#outages);
+    tellLeader(this.#leaderBus, log, this.#metrics, this.#outages);
     tellEngine(this.#engineBus, log, this.#metrics);
   }
 
@@ -77,15 +82,20 @@ export class Runtime {
     const config = this.#config;
     const { podName: pod, namespace, coordination } = config;
     this.#log.info("Starting runtime", { version: this.#version, coordination, pod, namespace });
-    this.#log.info("autoscaler: off, nothing scales these processes", { coordination });
+    if (coordination === "kubernetes") this.#log.info("autoscaler: on, the leader scales", { ...scalingOf(config) });
+    else this.#log.info("autoscaler: off, nothing scales these processes", { coordination });
     this.#http = await this.#listen();
     this.#log.info("Listening", { port: this.#http.port });
     const engine = this.#createEngine();
     const mongo = await this.#connect();
     // Behind a fence the Engine comes up only once there is a session.
     if (this.#fence === undefined) await this.#findEngine(engine, this.#signals.stop);
-    const membership = await this.#join(mongo, engine);
-    const lifeline = this.#createLifeline(mongo, membership);
+    const side = config.coordination === "kubernetes" ? await this.#openClusterSide() : undefined;
+    const fleet = await this.#patiently("docker", this.#signals.stop, () =>
+      fleetOf(config, { engine, deploymentUid: async () => side?.deploymentUid ?? "" }),
+    );
+    const membership = await this.#join(mongo, fleet);
+    const lifeline = this.#createLifeline(mongo, membership, side);
     const worker = await this.#createWorker({ mongo, engine, membership, lifeline });
     this.#worker = worker;
     this.#leadership = createLeadership({
@@ -93,6 +103,8 @@ export class Runtime {
       config,
       mongo,
       membership,
+      side,
+      onCluster: () => this.#seeCluster(side),
       bus: this.#leaderBus,
       candidate: () => ({ isDraining: worker.isDraining, isIdle: worker.isIdle }),
     });
@@ -151,13 +163,30 @@ export class Runtime {
     this.#hasFoundEngine = true;
   }
 
-  #join(mongo: Connection, engine: Engine): Promise<Membership> {
+  async #openClusterSide(): Promise<ClusterSide> {
+    const side = await openClusterSide({
+      ...this.#adapters,
+      config: this.#config,
+      onFault: (error) => this.#outages.seen(error),
+      patiently: (act) => this.#patiently("kubernetes", this.#signals.stop, act),
+    });
+    this.#closers.push(() => side.connection.close());
+    this.#log.info("Found Deployment", { deployment: this.#config.deploymentName, uid: side.deploymentUid });
+    return side;
+  }
+
+  /** Its copies follow the server, so the API is in reach. */
+  #seeCluster(side: ClusterSide | undefined): void {
+    if (side?.cluster.leases() !== "unread") this.#outages.over("kubernetes");
+  }
+
+  #join(mongo: Connection, fleet: string): Promise<Membership> {
     const { stop } = this.#signals;
     const guard = this.#fence?.guard;
     return join({
       config: this.#config,
       mongo,
-      engine,
+      fleet,
       clock: this.#clock,
       bus: this.#workerBus,
       freshDocker:
@@ -166,18 +195,20 @@ export class Runtime {
           this.#log.info("Waiting for a fresh Docker Engine: the fence ends what an earlier session may have left");
           await guard.killAll(signal);
         }),
-      patiently: (store, act) => this.#patiently(store, stop, act),
+      patiently: (act) => this.#patiently("mongodb", stop, act),
       onClaimed: (claim) => this.#log.info("Claimed database", { database: this.#config.dbName, claim }),
       signal: stop,
     });
   }
 
-  #createLifeline(mongo: Connection, { session, incarnation }: Membership): Lifeline {
+  #createLifeline(mongo: Connection, { session, incarnation }: Membership, side: ClusterSide | undefined): Lifeline {
     const timings = timingsOf(this.#config);
     const common = { clock: this.#clock, timings, bus: this.#workerBus };
     if (this.#fence === undefined) return new SoloLifeline(session, { ...common, store: mongo.store });
     const { dir: fenceDir, guard } = this.#fence;
-    const begin = (opened: typeof session.view) => beginHeartbeat({ session: opened, timings, mongo: this.#mongoOptions, fenceDir });
+    const lease = side && { ...side.ownLease, incarnation };
+    const begin = (opened: typeof session.view) =>
+      beginHeartbeat({ session: opened, timings, mongo: this.#mongoOptions, fenceDir, ...(lease !== undefined && { lease }) });
     const lifeline = new LeasedLifeline(session, { ...common, incarnation, begin });
     this.#closers.push(() => lifeline.end());
     this.#metrics.watchFence({ remainingMs: () => lifeline.remainingMs(), trips: () => guard.trips() });
@@ -210,7 +241,7 @@ export class Runtime {
   }
 
   /** Start-up waits for what is away as long as nobody ends it; the log says so once. */
-  async #patiently<T>(store: string, signal: AbortSignal, act: () => Promise<T>): Promise<T> {
+  async #patiently<T>(store: Store, signal: AbortSignal, act: () => Promise<T>): Promise<T> {
     let told = false;
     const onRetry = (reason: unknown): void => {
       if (!told) this.#log.warn("Waiting until it answers", { store, reason });
@@ -227,8 +258,8 @@ export class Runtime {
       },
       ready: () => {
         if (this.#signals.stop.aborted) return { ok: false, reason: "draining" };
-        this.#ready ||= this.#hasFoundEngine && this.#worker?.isReady === true;
-        return { ok: this.#ready, reason: "starting" };
+        if (this.#hasFoundEngine && this.#worker?.isReady === true) this.#ready.set();
+        return { ok: this.#ready.isSet, reason: "starting" };
       },
       metrics: async () => ({ contentType: this.#metrics.registry.contentType, body: await this.#metrics.registry.metrics() }),
       figures: () => this.#leadership?.latest(),

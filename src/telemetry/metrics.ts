@@ -4,7 +4,6 @@ import type { Figures } from "../core/figures.ts";
 
 const EXIT_REASONS = ["completed", "failed", "crashed", "stopped", "lost"] as const;
 const START_REASONS = ["new", "changed", "crashed", "lost"] as const;
-const STORES = ["mongodb", "docker"] as const;
 
 /** Every metric of one process, on a registry of its own. Series exist at zero; the leader's exist only while it leads. */
 export class Metrics {
@@ -70,7 +69,8 @@ export class Metrics {
   #leading: Gauge[] | undefined;
   #scaling: Gauge[] | undefined;
 
-  constructor(build: { readonly version: string; readonly node: string }) {
+  /** `stores`: those that this process has. */
+  constructor(build: { readonly version: string; readonly node: string }, stores: readonly string[] = ["mongodb", "docker"]) {
     const info = new Gauge({
       name: "botrunner_build_info",
       help: "Always 1; the labels say what runs.",
@@ -81,7 +81,7 @@ export class Metrics {
     for (const state of BOT_STATES) this.bots.set({ state }, 0);
     for (const reason of START_REASONS) this.starts.inc({ reason }, 0);
     for (const reason of EXIT_REASONS) this.exits.inc({ reason }, 0);
-    for (const store of STORES) this.storeUp.set({ store }, 0);
+    for (const store of stores) this.storeUp.set({ store }, 0);
     collectDefaultMetrics({ register: this.registry });
     // Client library names that end in _total without being counters: `promtool check metrics` refuses them.
     for (const name of ["nodejs_active_handles_total", "nodejs_active_requests_total", "nodejs_active_resources_total"])

@@ -1,4 +1,4 @@
-import { ClusterUnreachableError, EngineUnreachableError, StoreUnreachableError } from "../core/errors.ts";
+import { ClusterRefusedError, ClusterUnreachableError, EngineUnreachableError, StoreUnreachableError } from "../core/errors.ts";
 import type { EngineBus } from "../docker/engine-events.ts";
 import type { LeaderBus } from "../leader/events.ts";
 import type { WorkerBus } from "../worker/events.ts";
@@ -57,7 +57,7 @@ export function tellWorker(bus: WorkerBus, log: Log, metrics: Metrics, outages: 
   bus.on("segment:released", ({ segment, epoch }) => log.info("Released segment", { segment, epoch }));
   bus.on("segment:lost", ({ segment, epoch }) => log.warn("Lost segment", { segment, epoch }));
   bus.on("session:opened", ({ sid, inc, continued }) => log.info("Opened session", { sid, inc, continued }));
-  bus.on("session:renewed", () => outages.over("mongodb"));
+  bus.on("session:renewed", ({ store }) => outages.over(store));
   bus.on("session:unrenewed", ({ store, reason }) => log.debug("Could not renew the session", { store, reason }));
   bus.on("right:over", () => log.warn("Stopping all bots: nobody has confirmed this session for too long"));
   bus.on("right:back", () => log.info("Bots may run again: the session was confirmed"));
@@ -146,12 +146,16 @@ export function tellEngine(bus: EngineBus, log: Log, metrics: Metrics): void {
   bus.on("credentials:refused", ({ error }) => log.warn("Kept the registries' old credentials", { reason: error }));
 }
 
+/** Refusals that are remembered. */
+const MAX_REFUSALS = 100;
+
 /** One line when a store goes away and one when it is back, however many calls failed in between. One for the process:
  *  leader and worker lose the same stores. */
 export class Outages {
   readonly #log: Log;
   readonly #metrics: Metrics;
   readonly #down = new Set<string>();
+  readonly #refusals = new Set<string>();
 
   constructor(log: Log, metrics: Metrics) {
     this.#log = log;
@@ -159,11 +163,20 @@ export class Outages {
   }
 
   seen(error: unknown, loop?: string): void {
+    if (error instanceof ClusterRefusedError) return this.#refused(error, loop);
     const store = storeOf(error);
     if (store === undefined || this.#down.has(store)) return;
     this.#down.add(store);
     this.#metrics.storeUp.set({ store }, 0);
     this.#log.warn("Lost touch: bots run on, changes wait", { store, loop, reason: error });
+  }
+
+  /** Said once in each wording: a right that is missing is missed again and again. */
+  #refused(error: ClusterRefusedError, loop: string | undefined): void {
+    if (this.#refusals.has(error.message)) return;
+    if (this.#refusals.size >= MAX_REFUSALS) this.#refusals.clear();
+    this.#refusals.add(error.message);
+    this.#log.warn("The Kubernetes API refused a call: does the service account have the Role of the chart?", { loop, reason: error });
   }
 
   over(store: Store): void {
@@ -172,7 +185,7 @@ export class Outages {
   }
 }
 
-type Store = "mongodb" | "docker" | "kubernetes";
+export type Store = "mongodb" | "docker" | "kubernetes";
 
 function storeOf(error: unknown): Store | undefined {
   if (error instanceof StoreUnreachableError) return "mongodb";

@@ -29,7 +29,7 @@ export type WorkerEvents = {
   "segment:released": [{ segment: SegmentId; epoch: Epoch }];
   "segment:lost": [{ segment: SegmentId; epoch: Epoch }];
   "session:opened": [{ sid: string; inc: number; continued: boolean }];
-  "session:renewed": [];
+  "session:renewed": [{ store: "mongodb" | "kubernetes" }];
   /** A renewal came to nothing, or to nobody knows what. */
   "session:unrenewed": [{ store: "mongodb" | "kubernetes"; reason: string }];
   /** For R nobody has confirmed this session: its bots are stopped. `right:back`: somebody has. */

@@ -14,8 +14,8 @@ export type ToHeartbeat = { readonly kind: "drain" };
 export type FromHeartbeat = {
   readonly session: Session;
   readonly isDrainAsked: boolean;
-  /** Why nothing was renewed, and where. */
-  readonly fault?: { readonly store: "mongodb" | "kubernetes"; readonly reason: string };
+  /** Where it was tried to renew, and why it came to nothing, if it did. Absent in the first message. */
+  readonly tried?: { readonly store: "mongodb" | "kubernetes"; readonly reason: string | undefined };
 };
 
 /** The main loop's last sign of life, and whether its Docker Engine is out of reach, in memory that both threads see. */
@@ -66,13 +66,14 @@ export async function keepAlive(opened: Session, options: HeartbeatOptions, sign
   let session = opened;
   let isDrainAsked = false;
   const isAlive = (): boolean => pulse.ageMs(clock.mono()) < MAX_SILENCE_MS;
-  const settle = (change: (before: Session) => Session, where: "mongodb" | "kubernetes", error?: unknown): void => {
+  const settle = (change: (before: Session) => Session, store?: "mongodb" | "kubernetes", error?: unknown): void => {
     session = change(session);
     const deadline = fenceDeadline(session, timings);
     if (deadline !== undefined) tellFence({ deadline, reading: clock.mono() });
-    tell({ session, isDrainAsked, ...(error !== undefined && { fault: { store: where, reason: textOf(error) } }) });
+    const reason = error === undefined ? undefined : textOf(error);
+    tell({ session, isDrainAsked, ...(store !== undefined && { tried: { store, reason } }) });
   };
-  settle((before) => before, "mongodb");
+  settle((before) => before);
 
   const renewer = new Renewer({
     store,

@@ -94,11 +94,11 @@ export class LeasedLifeline implements Lifeline {
     }
   }
 
-  #hear({ session, isDrainAsked, fault }: FromHeartbeat): void {
+  #hear({ session, isDrainAsked, tried }: FromHeartbeat): void {
     const { bus } = this.#options;
     this.isDrainAsked = isDrainAsked;
-    if (fault !== undefined) bus.emit("session:unrenewed", fault);
-    else if (session.lost === undefined) bus.emit("session:renewed");
+    if (tried?.reason !== undefined) bus.emit("session:unrenewed", { store: tried.store, reason: tried.reason });
+    else if (tried !== undefined && session.lost === undefined) bus.emit("session:renewed", { store: tried.store });
     if (this.#view.lost === undefined) this.#take(session);
   }
 

@@ -59,7 +59,7 @@ export class SoloLifeline implements Lifeline {
         this.#view = change(this.#view);
         this.isDrainAsked = isDrainAsked;
         if (error !== undefined) bus.emit("round:failed", { loop: "heartbeat", error });
-        else if (this.#view.lost === undefined) bus.emit("session:renewed");
+        else if (this.#view.lost === undefined) bus.emit("session:renewed", { store: "mongodb" });
       },
     });
     await renewer.run(signal);

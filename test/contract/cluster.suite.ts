@@ -22,6 +22,7 @@ const template = {
   spec: { containers: [{ name: "runtime", image: "runtime:1" }] },
 };
 const someone = sid("8f8f-1/2");
+const owner = { name: "runtime", uid: "u-0" };
 const mine = { sid: someone, inc: 1, incarnation: "life" };
 
 function aDeployment(): RawObject {
@@ -61,7 +62,7 @@ export function clusterContract(begin: () => Promise<ApiSubject>): void {
     return (await subject.client.call({ verb: "get", what: resource, path, limitMs: LIMIT_MS })).body as RawObject;
   };
   const ownLease = (): KubernetesOwnLease =>
-    new KubernetesOwnLease({ ...subject, lock: "lock", leaseMs: 10_000, callMs: LIMIT_MS, wall: () => new Date() }, "pod-a");
+    new KubernetesOwnLease({ ...subject, lock: "lock", owner, leaseMs: 10_000, callMs: LIMIT_MS, wall: () => new Date() }, "pod-a");
   const election = (self: string): KubernetesElection =>
     new KubernetesElection({
       ...subject,
@@ -73,7 +74,15 @@ export function clusterContract(begin: () => Promise<ApiSubject>): void {
       callMs: LIMIT_MS,
     });
   const watched = (): KubernetesCluster => {
-    const options = { deployment: "runtime", lock: "lock", configMap: "scaling", pod: "pod-a", endMs: 10_000, callMs: LIMIT_MS };
+    const options = {
+      deployment: "runtime",
+      deploymentUid: owner.uid,
+      lock: "lock",
+      configMap: "scaling",
+      pod: "pod-a",
+      endMs: 10_000,
+      callMs: LIMIT_MS,
+    };
     const cluster = new KubernetesCluster({ ...subject, clock: systemClock, random: Math.random, ...options });
     running.push(cluster.run((what) => changes.push(what), end.signal));
     return cluster;
@@ -94,7 +103,7 @@ export function clusterContract(begin: () => Promise<ApiSubject>): void {
       expect(await own.write(renewLease(mine, first.version))).to.deep.equal({ kind: "conflict" });
       const raw = await get(LEASES, "leases", "lock-8f8f-1-2");
       expect(raw.metadata?.annotations).to.include({ "botrunner.io/sid": someone, "botrunner.io/revoked": "false" });
-      expect(raw.metadata?.ownerReferences).to.equal(undefined);
+      expect(raw.metadata?.ownerReferences).to.deep.equal([{ apiVersion: "apps/v1", kind: "Deployment", ...owner }]);
       expect(raw["spec"]).to.include({ holderIdentity: "pod-a", leaseDurationSeconds: 10 });
     });
 
@@ -175,7 +184,7 @@ export function clusterContract(begin: () => Promise<ApiSubject>): void {
       const cluster = watched();
       expect(cluster.leases()).to.equal("unread");
       await eventually("the first list", async () => cluster.leases() !== "unread");
-      const other = { ...subject, lock: "other", leaseMs: 10_000, callMs: LIMIT_MS, wall: () => new Date() };
+      const other = { ...subject, lock: "other", owner, leaseMs: 10_000, callMs: LIMIT_MS, wall: () => new Date() };
       await new KubernetesOwnLease(other, "pod-b").write(renewLease({ ...mine, sid: sid("other") }, undefined));
       const { kind: _, ...written } = (await ownLease().write(renewLease(mine, undefined))) as { kind: "written"; version: string };
       const leases = await eventually("the Lease", async () => {
@@ -244,14 +253,12 @@ export function clusterContract(begin: () => Promise<ApiSubject>): void {
 
     it("tell an Event once and count what is told again", async () => {
       const cluster = watched();
-      const { metadata } = await put("apps/v1", "deployments", aDeployment());
-      await eventually("the Deployment", async () => cluster.deployment());
       for (const note of ["1 to 3", "1 to 3", "3 to 2"]) await cluster.tell("Normal", "Scaled", note);
       const path = pathOf("v1", subject.namespace, "events");
       const { items } = (await subject.client.call({ verb: "list", what: "events", path, limitMs: LIMIT_MS })).body as {
         items: { count: number; message: string; involvedObject: { uid: string } }[];
       };
-      const ours = items.filter(({ involvedObject: { uid } }) => uid === metadata?.uid);
+      const ours = items.filter(({ involvedObject: { uid } }) => uid === owner.uid);
       expect(ours.map(({ message, count }) => `${count} ${message}`).sort()).to.deep.equal(["1 3 to 2", "2 1 to 3"]);
     });
   });

@@ -54,10 +54,14 @@ const faultCases: readonly { why: string; env: Record<string, string>; says: rea
     says: ["3 faults", "POD_NAME: is required in a cluster", "NAMESPACE: is required", "MAX_SEGMENT: is required"],
   },
   {
-    why: "a cluster's default is not there yet",
+    why: "the pods of a Deployment need a fence and their UID",
     env: { MONGO_URI: uri, POD_NAME: "a", NAMESPACE: "b", MAX_SEGMENT: "4" },
     more: { inCluster: true },
-    says: ['COORDINATION: is not supported yet by this version, got "kubernetes" (the default inside a cluster): set it to single'],
+    says: [
+      "2 faults",
+      "FENCE_DIR: is required with COORDINATION=kubernetes (the default inside a cluster), got nothing: set it to the directory",
+      "POD_UID: is required with COORDINATION=kubernetes (the default inside a cluster), got nothing: set it to metadata.uid",
+    ],
   },
   {
     why: "several processes need a fence",
@@ -207,7 +211,7 @@ describe("parseConfig()", () => {
   it("warns of what has no effect yet, when somebody sets it", () =>
     expect(parseConfig({ MONGO_URI: uri, MIN_REPLICAS: "1", API_TOKEN: "x" }, sources).warnings).to.have.members([
       "API_TOKEN has no effect in this version",
-      "MIN_REPLICAS has no effect in this version",
+      "MIN_REPLICAS has no effect unless COORDINATION=kubernetes",
     ]));
   it("warns of what only several processes need, where there is one", () => {
     const env = { MONGO_URI: uri, FENCE_DIR: "/run/x", SOFT_SECONDS: "3" };

@@ -21,7 +21,7 @@ describe("telemetry/subscribe", () => {
     for (let outage = 0; outage < 2; outage++) {
       leader.emit("round:failed", { loop: "admission", error });
       worker.emit("round:failed", { loop: "heartbeat", error });
-      worker.emit("session:renewed");
+      worker.emit("session:renewed", { store: "mongodb" });
     }
     const once = ["Lost touch: bots run on, changes wait", "In touch again"];
     expect(told).to.deep.equal([...once, ...once]);

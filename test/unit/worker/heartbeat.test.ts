@@ -77,7 +77,7 @@ describe("worker/heartbeat keepAlive()", () => {
     await clock.advance(2_000);
     expect(record().hbSeq).to.equal(4);
     expect(fence.at(-1)?.deadline).to.equal(8_000);
-    expect(told.at(-1)?.fault).to.deep.equal({ store: "mongodb", reason: "Cannot apply: the reply was lost" });
+    expect(told.at(-1)?.tried).to.deep.equal({ store: "mongodb", reason: "Cannot apply: the reply was lost" });
   });
 
   it("goes on when the store comes back", async () => {
@@ -166,7 +166,7 @@ describe("worker/heartbeat keepAlive()", () => {
     store.failNext("apply", new StoreUnreachableError("away"));
     begin();
     await clock.advance(1_500);
-    expect(told.map((m) => m.fault?.reason)).to.deep.equal([undefined, "away", undefined]);
+    expect(told.map((m) => m.tried?.reason)).to.deep.equal([undefined, "away", undefined]);
   });
 
   it("gives the age of the main loop's last beat", () => {
