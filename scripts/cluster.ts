@@ -82,6 +82,7 @@ async function main(): Promise<number> {
       const place = { runDir, cacheDir: await openCache(process.env), say, signal: interrupt.signal };
       const cluster = await bringUp({ ...place, nodes, productImages: !values.bare });
       say(`up in ${seconds()}: ${cluster.nodes.join(", ")}; servers that pods are to reach listen on ${cluster.network.machine}`);
+      say(`Docker Engines in pods pull busybox and what was published with --registry-mirror=${cluster.mirror}`);
       say(`kubectl of its version: ${cluster.bin}/kubectl`);
       console.log(`export KUBECONFIG=${cluster.kubeconfig}`);
       return 0;

@@ -3,11 +3,13 @@ import { writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
 import type { Place } from "../cache.ts";
+import { BOT_IMAGE } from "../bot-image.ts";
 import { until } from "../command.ts";
 import { isThere, openApi, readiness } from "./api.ts";
 import { makeCertificates } from "./certificates.ts";
 import { controlPlanePrograms, controlPlaneSubjects, hubPrograms, writeControlPlaneFiles } from "./control-plane.ts";
-import { callContainerd, ensureProductImages, importImages, writeSmallImages } from "./images.ts";
+import { busyboxFiles, callContainerd, ensureProductImages, importImages, writeSmallImages } from "./images.ts";
+import { publishImage } from "./registry.ts";
 import { claimNetwork, joinHub, joinNode } from "./network.ts";
 import { nodePrograms, nodeSubject, programsOfNode, writeNodeFiles } from "./node.ts";
 import { lastLines, openSpace, type Space, want, writePrograms } from "./space.ts";
@@ -63,7 +65,10 @@ export async function buildUp(options: ClusterOptions): Promise<State> {
   }
   clock("certificates and configuration");
 
-  const small = await writeSmallImages(runDir, tools.busybox);
+  const files = await busyboxFiles(tools.busybox);
+  const small = await writeSmallImages(runDir, files);
+  for (const image of ["busybox:*", BOT_IMAGE])
+    await publishImage(runDir, { image, files, config: { Cmd: ["/bin/sh"], Env: ["PATH=/bin"] } });
   const get = await openApi(runDir, network.api);
   await Promise.all([
     ...nodes.map(async (node) => {

@@ -1,14 +1,15 @@
-// The hub: the space with the bridge, etcd, the API server, the controllers and the scheduler.
+// The hub: the space with the bridge, etcd, the API server, the controllers, the scheduler and a registry.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { type Subject, writeKubeconfig } from "./certificates.ts";
 import type { Network } from "./network.ts";
+import { registryDir } from "./registry.ts";
 import type { Program } from "./space.ts";
 import type { Tools } from "./tools.ts";
 
 const components = ["kube-controller-manager", "kube-scheduler", "kube-proxy"] as const;
-export const hubPrograms = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"] as const;
+export const hubPrograms = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "registry"] as const;
 export const serverOf = ({ api }: Network): string => `https://${api}:6443`;
 
 export interface ControlPlaneOptions {
@@ -110,5 +111,6 @@ export function controlPlanePrograms({ runDir, tools, network }: ControlPlaneOpt
       `--root-ca-file=${pki("ca.pem")}`,
     ],
     "kube-scheduler": [join(tools.bin, "kube-scheduler"), ...client("kube-scheduler")],
+    registry: [process.execPath, join(import.meta.dirname, "registry-server.ts"), registryDir(runDir), network.api],
   };
 }

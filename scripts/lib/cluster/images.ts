@@ -20,11 +20,11 @@ export const DIND_IMAGE = "docker:dind";
 const root = join(import.meta.dirname, "..", "..", "..");
 const dindDir = join(import.meta.dirname, "dind");
 
-/** Writes an archive with the two images that each cluster has: pause and the bots' (a static busybox). */
-export async function writeSmallImages(dir: string, busybox: string): Promise<string> {
+/** What is in the bots' image: one static program under all its names. */
+export async function busyboxFiles(busybox: string): Promise<TarEntry[]> {
   const applets = (await run(busybox, ["--list"])).trim().split("\n");
   const links = applets.filter((a) => a !== "busybox").map((a) => ({ path: `bin/${a}`, mode: 0o777, link: "busybox" }));
-  const layer = packTar([
+  return [
     { path: "bin/", mode: 0o755 },
     { path: "bin/busybox", mode: 0o755, data: await readFile(busybox) },
     ...links,
@@ -32,7 +32,12 @@ export async function writeSmallImages(dir: string, busybox: string): Promise<st
     { path: "etc/group", mode: 0o644, data: Buffer.from("root:x:0:\nnogroup:x:65534:\n") },
     { path: "etc/passwd", mode: 0o644, data: Buffer.from("root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n") },
     { path: "tmp/", mode: 0o1777 },
-  ]);
+  ];
+}
+
+/** Writes an archive with the two images that each cluster has: pause and the bots'. */
+export async function writeSmallImages(dir: string, files: readonly TarEntry[]): Promise<string> {
+  const layer = packTar(files);
   const hash = sha256(layer);
   const image = (config: object) =>
     Buffer.from(
