@@ -39,6 +39,7 @@ export class Autoscaler {
   readonly #bell = new Bell();
   #settings: ScalingSettings;
   #observed: Observed | undefined;
+  #mayShrink = false;
   #state: ScalingState = {};
   #refused = "";
   #held = "";
@@ -70,9 +71,10 @@ export class Autoscaler {
     return { bounds: { min, max }, ...(this.#last !== undefined && { lastScaling: this.#last }) };
   }
 
-  /** The leader has looked at the fleet. */
-  onObserved(observed: Observed): void {
+  /** The leader has looked at the fleet. `mayShrink`: it sees all that runs. */
+  onObserved(observed: Observed, { mayShrink = true }: { readonly mayShrink?: boolean } = {}): void {
     this.#observed = observed;
+    this.#mayShrink = mayShrink;
     this.#bell.ring();
   }
 
@@ -117,6 +119,7 @@ export class Autoscaler {
     });
     await this.#tellRefusals(deployment);
     if (this.#settings.mode !== "native") return Infinity;
+    if (!this.#mayShrink && desiredReplicas({ active, lost }, this.#settings) <= deployment.replicas) return Infinity;
     const { state, decision } = decideScaling(this.#state, this.#view(observed, deployment, lost), clock.mono());
     this.#state = state;
     await this.#tellHold(decision, deployment);

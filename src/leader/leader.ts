@@ -149,8 +149,10 @@ export class Leader {
       let isOver = false;
       await this.#tolerate("assignment", async () => {
         // Nothing is planned for a fleet that was not fully read.
-        if (!this.#admitting.isMerged || sessions?.isSettled() === false) return;
+        if (!this.#admitting.isMerged) return;
         const observed = await this.#observe();
+        // Nor is anything given away that an earlier life may still run; but more pods may come meanwhile.
+        if (sessions?.isSettled() === false) return autoscaler?.onObserved(observed, { mayShrink: false });
         // Read only where it matters: most of the time no record knows a later term.
         while (observed.segments.some((s) => s.term > term)) {
           const verdict = judgeTerm(term, await this.#options.store.leaderTerm(), observed.segments);

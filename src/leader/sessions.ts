@@ -149,6 +149,8 @@ export class Sessions {
       this.#watches = afterRevoking(this.#watches, sid, reply.version);
     }
     if ((await store.apply(record)) === "missed") return false;
+    // The next look may be a while off, and what was ended is not to be ended again.
+    this.#watches = new Map([...this.#watches].filter(([id]) => id !== sid));
     bus.emit("session:ended", { sid, pod: watch.record.pod, silentMs: clock.mono() - watch.since });
     return true;
   }

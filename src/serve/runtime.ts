@@ -41,6 +41,9 @@ const DRAIN_SPARE_SECONDS = 30;
  *  they lie within the spare. */
 const MOVE_PATIENCE = { announceMs: 5_000, pullMs: 20_000 };
 
+/** An Engine that starts behind its fence may miss so many tries, some 6 s, before that is worth a word. */
+const QUIET_TRIES = 5;
+
 /** One process from its adapters up. The order of `run` is the order in which things may be relied on. */
 export class Runtime {
   readonly #config: ParsedConfig["config"];
@@ -147,7 +150,7 @@ export class Runtime {
       connectStore({ ...this.#adapters, ...this.#mongoOptions, onMode }),
     );
     this.#closers.push(() => mongo.close());
-    this.#metrics.storeUp.set({ store: "mongodb" }, 1);
+    this.#outages.over("mongodb");
     return mongo;
   }
 
@@ -158,7 +161,7 @@ export class Runtime {
 
   async #findEngine(engine: Engine, signal: AbortSignal): Promise<void> {
     const { id, version, apiVersion: api } = await this.#patiently("docker", signal, () => engine.identify());
-    this.#metrics.storeUp.set({ store: "docker" }, 1);
+    this.#outages.over("docker");
     this.#log.info("Found Docker Engine", { engine: id, version, api });
     this.#hasFoundEngine = true;
   }
@@ -240,12 +243,12 @@ export class Runtime {
     });
   }
 
-  /** Start-up waits for what is away as long as nobody ends it; the log says so once. */
+  /** Start-up waits for what is away as long as nobody ends it; the log says so once. Behind a fence the Engine always comes up
+   *  after us: that is told once it takes long. */
   async #patiently<T>(store: Store, signal: AbortSignal, act: () => Promise<T>): Promise<T> {
-    let told = false;
-    const onRetry = (reason: unknown): void => {
-      if (!told) this.#log.warn("Waiting until it answers", { store, reason });
-      told = true;
+    const quietTries = store === "docker" && this.#fence !== undefined ? QUIET_TRIES : 0;
+    const onRetry = (reason: unknown, attempt: number): void => {
+      if (attempt === quietTries) this.#log.warn("Waiting until it answers", { store, reason });
     };
     return retryPassing(act, { ...this.#adapters, signal, onRetry });
   }

@@ -154,7 +154,8 @@ const MAX_REFUSALS = 100;
 export class Outages {
   readonly #log: Log;
   readonly #metrics: Metrics;
-  readonly #down = new Set<string>();
+  readonly #met = new Set<Store>();
+  readonly #down = new Set<Store>();
   readonly #refusals = new Set<string>();
 
   constructor(log: Log, metrics: Metrics) {
@@ -166,6 +167,8 @@ export class Outages {
     if (error instanceof ClusterRefusedError) return this.#refused(error, loop);
     const store = storeOf(error);
     if (store === undefined || this.#down.has(store)) return;
+    // Nothing is lost that was never there: behind a fence an Engine comes up after its worker.
+    if (!this.#met.has(store)) return this.#log.debug("Not in touch yet", { store, loop, reason: error });
     this.#down.add(store);
     this.#metrics.storeUp.set({ store }, 0);
     this.#log.warn("Lost touch: bots run on, changes wait", { store, loop, reason: error });
@@ -180,6 +183,7 @@ export class Outages {
   }
 
   over(store: Store): void {
+    this.#met.add(store);
     this.#metrics.storeUp.set({ store }, 1);
     if (this.#down.delete(store)) this.#log.info("In touch again", { store });
   }

@@ -65,6 +65,16 @@ describe("leader/autoscaler Autoscaler", () => {
     expect(cluster.writes).to.deep.equal([]);
   });
 
+  it("grows, but does not shrink, on what it sees of a fleet that an earlier life may still run in", async () => {
+    await clock.advance(0);
+    scaler.onObserved(look(5), { mayShrink: false });
+    await clock.advance(1);
+    expect(cluster.writes).to.deep.equal(["3->6"]);
+    scaler.onObserved(look(2), { mayShrink: false });
+    await clock.advance(120_000);
+    expect(cluster.writes).to.deep.equal(["3->6"]);
+  });
+
   it("scales up at once, straight to the target, and tells", async () => {
     await clock.advance(0);
     scaler.onObserved(look(10));

@@ -39,6 +39,13 @@ describe("leader/sessions Sessions", () => {
     expect(ended).to.deep.equal([`silent @${T.endMs}`]);
   });
 
+  it("ends a session once, however often it is asked before the next look", async () => {
+    await clock.advance(T.endMs);
+    await sessions.endSilent();
+    await sessions.endSilent();
+    expect(ended).to.deep.equal([`silent @${T.endMs}`]);
+  });
+
   it("ends nobody in another life of the database", async () => {
     store.put("control", { ...FLEET, incarnation: "another", settled: true });
     await clock.advance(3 * T.endMs);

@@ -18,6 +18,9 @@ describe("telemetry/subscribe", () => {
     tellWorker(worker, log, metrics, outages);
     tellLeader(leader, log, metrics, outages);
     const error = new StoreUnreachableError("Cannot reach MongoDB");
+    // Before the first answer there is nothing to lose.
+    leader.emit("round:failed", { loop: "admission", error });
+    worker.emit("session:renewed", { store: "mongodb" });
     for (let outage = 0; outage < 2; outage++) {
       leader.emit("round:failed", { loop: "admission", error });
       worker.emit("round:failed", { loop: "heartbeat", error });
