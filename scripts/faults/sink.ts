@@ -1,4 +1,4 @@
-// Takes the beacons' datagrams and keeps what they say of each life of each bot. A process of its own, in a network namespace
+// sink.ts [ADDRESS]: takes the beacons' datagrams and keeps what they say of each life of each bot. A process of its own, in a network namespace
 // of its own where `unshare --net` starts it.
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
@@ -8,7 +8,7 @@ import { readPacket } from "./packet.ts";
 import { foldPacket, lostPackets, type Run } from "./runs.ts";
 
 export type SinkAnswers = {
-  /** The port it listens on, on every address. */
+  /** The port it listens on. */
   readonly port: number;
   readonly runs: Run[];
   /** What came and what did not; `foreign`: datagrams that no beacon sends. */
@@ -39,7 +39,8 @@ socket.on("message", (bytes) => {
   const key = `${packet.bot} ${packet.run}`;
   runs.set(key, foldPacket(runs.get(key), packet));
 });
-socket.bind(0, "0.0.0.0");
+const [address = "0.0.0.0"] = process.argv.slice(2);
+socket.bind(0, address);
 await once(socket, "listening");
 // More than the kernel allows is cut down to what it allows.
 socket.setRecvBufferSize(RECEIVE_BYTES);

@@ -10,7 +10,7 @@ export interface ImageBuilder {
 /** An engine whose build steps reach the package registries, with the base image in it. The tests' own private engine
  *  reaches nothing, so beside it a second one is started; an engine of the user's is taken as it is. */
 export async function openImageBuilder(place: Place, env: NodeJS.ProcessEnv): Promise<ImageBuilder> {
-  const users = env["DOCKER_IS_PRIVATE"] === "true" ? undefined : env["DOCKER_HOST"];
+  const users = env["DOCKER_IS_PRIVATE"] === "true" ? undefined : env["DOCKER_HOST"] || undefined;
   const engine =
     users === undefined ? await startPrivateDocker({ ...place, network: "host" }) : { dockerHost: users, stop: async () => undefined };
   try {

@@ -1,5 +1,5 @@
 // Images without a registry, as archives that `ctr images import` and `docker load` read.
-import { mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { createHash } from "node:crypto";
 import { join, relative } from "node:path";
 
@@ -16,9 +16,13 @@ export const PAUSE_IMAGE = "docker.io/bot-runner/pause:1";
 export const RUNTIME_IMAGE = "runtime:latest";
 /** A stand-in for Docker's image of that name: Debian's Engine and the same way in. */
 export const DIND_IMAGE = "docker:dind";
+/** An Engine that runs nothing and says that it does; pulls are granted. */
+export const SCRIPTED_IMAGE = "bot-runner/scripted-engine:1";
 
 const root = join(import.meta.dirname, "..", "..", "..");
 const dindDir = join(import.meta.dirname, "dind");
+const scriptedDir = join(import.meta.dirname, "scripted");
+const supportFiles = ["scripted-engine.ts", "fake-daemon.ts", "scripted-daemon.ts", "engine-replies.json"];
 
 /** What is in the bots' image: one static program under all its names. */
 export async function busyboxFiles(busybox: string): Promise<TarEntry[]> {
@@ -73,7 +77,7 @@ export const importImages = (node: Space, bin: string, archive: string): Promise
 export const callContainerd = (node: Space, bin: string, words: readonly string[]): Promise<string> =>
   inSpace(node, join(bin, "ctr"), ["--address", "/run/containerd/containerd.sock", "--namespace", "k8s.io", ...words]);
 
-/** An archive with the runtime's image and the stand-in for docker:dind, in the cache, built when what they are made of has
+/** An archive with the runtime's image, the stand-in for docker:dind and the scripted Engine, in the cache, built when what they are made of has
  *  changed: some minutes and 800 MB of disk the first time. */
 export async function ensureProductImages(place: Place, env: NodeJS.ProcessEnv): Promise<string> {
   const dir = join(place.cacheDir, "cluster", "images");
@@ -88,9 +92,10 @@ export async function ensureProductImages(place: Place, env: NodeJS.ProcessEnv):
   try {
     await docker("build", "--network", "host", "-t", DIND_IMAGE, dindDir);
     await docker("build", "--network", "host", "-t", RUNTIME_IMAGE, root);
+    await docker("build", "-t", SCRIPTED_IMAGE, await scriptedContext(place.runDir));
     await mkdir(dir, { recursive: true });
     // Their base is in it once, for they share its layer.
-    await docker("save", "-o", `${path}.new`, RUNTIME_IMAGE, DIND_IMAGE);
+    await docker("save", "-o", `${path}.new`, RUNTIME_IMAGE, DIND_IMAGE, SCRIPTED_IMAGE);
     await rename(`${path}.new`, path);
     await writeFile(stamp, await hashFile(path));
   } finally {
@@ -101,10 +106,25 @@ export async function ensureProductImages(place: Place, env: NodeJS.ProcessEnv):
   return path;
 }
 
-// All that the two builds copy.
+// The repository's own context lets only what the runtime's image needs through.
+async function scriptedContext(runDir: string): Promise<string> {
+  const dir = join(runDir, "scripted-engine");
+  await cp(scriptedDir, dir, { recursive: true });
+  await cp(join(root, "src"), join(dir, "src"), { recursive: true });
+  for (const name of supportFiles) await cp(join(root, "test", "support", name), join(dir, "support", name));
+  return dir;
+}
+
+// All that the builds copy.
 async function hashSources(): Promise<string> {
   const names = ["Dockerfile", ".npmrc", "package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json"];
-  const files = [...names.map((name) => join(root, name)), ...(await filesBelow(join(root, "src"))), ...(await filesBelow(dindDir))];
+  const files = [
+    ...names.map((name) => join(root, name)),
+    ...(await filesBelow(join(root, "src"))),
+    ...(await filesBelow(dindDir)),
+    ...(await filesBelow(scriptedDir)),
+  ];
+  files.push(...supportFiles.map((name) => join(root, "test", "support", name)));
   files.push(...(await filesBelow(join(root, "chart", "files")).catch(() => [])));
   const hash = createHash("sha256").update(process.versions.node);
   for (const file of files) hash.update(`${relative(root, file)} ${await hashFile(file)}\n`);

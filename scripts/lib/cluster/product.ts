@@ -1,0 +1,189 @@
+// The product in a cluster: one release of the chart with its database, and what tests and benches ask of it.
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+
+import { type Collection, type Db, MongoClient } from "mongodb";
+
+import type { BotId } from "../../../src/core/ids.ts";
+import { segmentOf } from "../../../src/core/segment.ts";
+import { run, until } from "../command.ts";
+import { type Asked, readAudit } from "./audit.ts";
+import type { Cluster } from "./cluster.ts";
+
+export interface ReleaseOptions {
+  readonly cluster: Cluster;
+  readonly namespace: string;
+  /** Of a MongoDB that pods reach. */
+  readonly mongoUri: string;
+  /** A database of its own. @default the namespace's name */
+  readonly database?: string;
+  /** Which Helm installs it. @default "helm4" */
+  readonly helm?: "helm3" | "helm4";
+  /** Values of every install and upgrade. */
+  readonly values: Readonly<Record<string, unknown>>;
+}
+
+export interface Pod {
+  readonly name: string;
+  readonly uid: string;
+  readonly isReady: boolean;
+  readonly isTerminating: boolean;
+  readonly phase: string;
+  readonly restarts: number;
+  readonly containers: readonly string[];
+}
+
+/** A bot's document as far as it matters here. */
+export type BotDocument = { readonly _id: string; readonly image: string; readonly [field: string]: unknown };
+
+const MAX_SEGMENT = 64;
+const NAME = "runtime";
+const chart = join(import.meta.dirname, "..", "..", "..", "chart");
+
+export class Release {
+  readonly options: ReleaseOptions;
+  readonly #client: MongoClient;
+
+  constructor(options: ReleaseOptions) {
+    this.options = options;
+    this.#client = new MongoClient(options.mongoUri);
+  }
+
+  get db(): Db {
+    return this.#client.db(this.options.database ?? this.options.namespace);
+  }
+  get bots(): Collection<BotDocument> {
+    return this.db.collection("bots");
+  }
+
+  kubectl(...words: readonly string[]): Promise<string> {
+    return this.#run("kubectl", ["--request-timeout=20s", "-n", this.options.namespace, ...words]);
+  }
+
+  /** `helm install`, or an upgrade of what is there, with the base values and these over them. */
+  async install(values: Readonly<Record<string, unknown>> = {}, verb: "install" | "upgrade" = "install"): Promise<string> {
+    const { cluster, namespace, mongoUri, helm = "helm4" } = this.options;
+    const path = join(cluster.runDir, `${namespace}-values.json`);
+    const mongodb = { uri: mongoUri, database: this.db.databaseName };
+    const bots = { maxSegment: MAX_SEGMENT };
+    await writeFile(path, JSON.stringify(merge({ mongodb, bots }, merge(this.options.values, values))));
+    const more = verb === "install" ? ["--create-namespace"] : [];
+    return this.#run(helm, [verb, NAME, chart, "-n", namespace, "-f", path, ...more]);
+  }
+
+  uninstall(): Promise<string> {
+    return this.#run(this.options.helm ?? "helm4", ["uninstall", NAME, "-n", this.options.namespace]);
+  }
+
+  async pods(): Promise<Pod[]> {
+    const { items } = JSON.parse(await this.kubectl("get", "pods", "-l", `app.kubernetes.io/instance=${NAME}`, "-o", "json")) as RawPods;
+    return items.map(({ metadata, status }) => {
+      const states = [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])];
+      return {
+        name: metadata.name,
+        uid: metadata.uid,
+        isReady: status.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True") ?? false,
+        isTerminating: metadata.deletionTimestamp !== undefined,
+        phase: status.phase,
+        restarts: states.reduce((sum, { restartCount }) => sum + restartCount, 0),
+        containers: states.map(({ containerID = "" }) => containerID),
+      };
+    });
+  }
+
+  /** Waits until there are exactly so many pods, all of them ready. */
+  awaitPods(count: number, timeoutMs = 180_000): Promise<Pod[]> {
+    return until(`${count} ready pods`, timeoutMs, async () => {
+      const pods = await this.pods();
+      return pods.length === count && pods.every(({ isReady, isTerminating }) => isReady && !isTerminating) ? pods : undefined;
+    });
+  }
+
+  /** The pod whose session holds the Lease and lives. */
+  async leader(): Promise<Pod> {
+    return until("a leader", 60_000, async () => {
+      const holder = await this.kubectl("get", "lease", NAME, "-o", "jsonpath={.spec.holderIdentity}");
+      return (await this.pods()).find(({ uid, isTerminating }) => holder.split("/")[0] === uid && !isTerminating);
+    });
+  }
+
+  /** Bots by state, as their owners report them. */
+  async states(): Promise<Map<string, { readonly state: string; readonly worker: string; readonly container: string }>> {
+    const found = await this.db.collection<RawStatus>("runtime.status").find().toArray();
+    return new Map(found.map(({ _id, state, worker, container }) => [_id, { state, worker, container }]));
+  }
+
+  /** Waits until exactly these bots run, and gives their containers. */
+  awaitRunning(ids: readonly string[], timeoutMs = 180_000): Promise<Map<string, string>> {
+    return until(`${ids.length} running bots`, timeoutMs, async () => {
+      const states = await this.states();
+      const isDone = states.size === ids.length && ids.every((id) => states.get(id)?.state === "running");
+      return isDone ? new Map([...states].map(([id, { container }]) => [id, container])) : undefined;
+    });
+  }
+
+  /** What a pod tells of the fleet; undefined while it has no figures. */
+  async figures(pod: string): Promise<Readonly<Record<string, number>> | undefined> {
+    const text = await this.kubectl("exec", pod, "--", "curl", "-s", "localhost:8080/metrics/segments");
+    const figures = JSON.parse(text) as Record<string, number>;
+    return "reason" in figures ? undefined : figures;
+  }
+
+  /** Requests in this namespace. */
+  async audit(): Promise<Asked[]> {
+    return (await readAudit(this.options.cluster.auditLog)).filter(({ namespace }) => namespace === this.options.namespace);
+  }
+
+  /** Counts that were written, in their order. */
+  async scalings(): Promise<Asked[]> {
+    const asked = await this.audit();
+    return asked.filter(({ resource, verb, status }) => resource === "deployments/scale" && verb === "update" && status === 200);
+  }
+
+  async close(): Promise<void> {
+    await this.#client.close();
+  }
+
+  #run(program: string, words: readonly string[]): Promise<string> {
+    const { bin, kubeconfig } = this.options.cluster;
+    return run(join(bin, program), words, { env: { ...process.env, KUBECONFIG: kubeconfig }, timeoutMs: 120_000 });
+  }
+}
+
+/** So many names whose bots lie in a segment each, none of them among those taken. */
+export function namesInSegments(count: number, taken: readonly string[] = []): string[] {
+  const segments = new Set(taken.map((id) => segmentOf(id as BotId, MAX_SEGMENT)));
+  const names: string[] = [];
+  for (let n = 1; names.length < count; n++) {
+    const name = `bot-${n}`;
+    const segment = segmentOf(name as BotId, MAX_SEGMENT);
+    if (segments.has(segment)) continue;
+    segments.add(segment);
+    names.push(name);
+  }
+  return names;
+}
+
+type RawContainer = { readonly restartCount: number; readonly containerID?: string };
+type RawPods = {
+  readonly items: readonly {
+    readonly metadata: { readonly name: string; readonly uid: string; readonly deletionTimestamp?: string };
+    readonly status: {
+      readonly phase: string;
+      readonly conditions?: readonly { readonly type: string; readonly status: string }[];
+      readonly containerStatuses?: readonly RawContainer[];
+      readonly initContainerStatuses?: readonly RawContainer[];
+    };
+  }[];
+};
+type RawStatus = { readonly _id: string; readonly state: string; readonly worker: string; readonly container: string };
+type Values = Readonly<Record<string, unknown>>;
+
+function merge(under: Values, over: Values): Values {
+  const isMap = (value: unknown): value is Values => typeof value === "object" && value !== null && !Array.isArray(value);
+  const both = Object.entries(over).map(([key, value]) => {
+    const below = under[key];
+    return [key, isMap(value) && isMap(below) ? merge(below, value) : value] as const;
+  });
+  return { ...under, ...Object.fromEntries(both) };
+}

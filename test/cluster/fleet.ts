@@ -1,0 +1,105 @@
+// The fleet that the cluster's tests are about: a cluster, a MongoDB on its bridge, and beacons as bots.
+import { readFile } from "node:fs/promises";
+
+import { openCache, type Say } from "../../scripts/lib/cache.ts";
+import { type Cluster, findCluster } from "../../scripts/lib/cluster/cluster.ts";
+import { type BotDocument, Release, type ReleaseOptions } from "../../scripts/lib/cluster/product.ts";
+import { run, until } from "../../scripts/lib/command.ts";
+import { type PrivateMongo, startPrivateMongo } from "../../scripts/lib/private-mongo.ts";
+import { openRun } from "../../scripts/lib/run-dir.ts";
+import { findDuplicates } from "../../scripts/faults/analysis.ts";
+import { ensureBeacon } from "../../scripts/faults/beacon-image.ts";
+import { type Companion, startCompanion } from "../../scripts/faults/companion.ts";
+import type { Run } from "../../scripts/faults/runs.ts";
+import type { SinkAnswers } from "../../scripts/faults/sink.ts";
+
+const command = new URL("../../scripts/cluster", import.meta.url).pathname;
+/** Between two datagrams of a beacon, in ms. */
+const EVERY_MS = 50;
+
+/** A cluster of our own with all that a release needs, for one file of tests. */
+export class ClusterFleet {
+  readonly cluster: Cluster;
+  readonly mongo: PrivateMongo;
+  readonly #sink: Companion<SinkAnswers>;
+  readonly #sinkAddress: string;
+  readonly #beacon: string;
+  readonly #undo: readonly (() => Promise<unknown>)[];
+
+  private constructor(parts: {
+    cluster: Cluster;
+    mongo: PrivateMongo;
+    sink: Companion<SinkAnswers>;
+    at: string;
+    beacon: string;
+    undo: readonly (() => Promise<unknown>)[];
+  }) {
+    this.cluster = parts.cluster;
+    this.mongo = parts.mongo;
+    this.#sink = parts.sink;
+    this.#sinkAddress = parts.at;
+    this.#beacon = parts.beacon;
+    this.#undo = parts.undo;
+  }
+
+  /** @param say is told of what takes long */
+  static async up(say: Say = () => undefined): Promise<ClusterFleet> {
+    const runDir = await openRun();
+    const undo: (() => Promise<unknown>)[] = [() => run(command, ["down", "--run-dir", runDir.dir])];
+    try {
+      await run(command, ["up", "--run-dir", runDir.dir], { env: { ...process.env, DOCKER_HOST: "", DOCKER_IS_PRIVATE: "" } });
+      const place = { runDir: runDir.dir, cacheDir: await openCache(process.env), say };
+      const cluster = await findCluster(runDir.dir);
+      const mongo = await startPrivateMongo({ ...place, host: cluster.network.machine });
+      undo.push(() => mongo.stop());
+      const sink = await startCompanion<SinkAnswers>(runDir.dir, "sink.ts", [cluster.network.machine]);
+      undo.push(() => sink.stop());
+      const beacon = await ensureBeacon(place);
+      const files = [
+        { path: "beacon", mode: 0o755, data: await readFile(beacon.path) },
+        { path: "tmp/", mode: 0o1777 },
+      ];
+      await cluster.publish({ image: beacon.image, files, config: { Cmd: ["/beacon"] } });
+      const at = `${cluster.network.machine}:${await sink.ask("port")}`;
+      return new ClusterFleet({ cluster, mongo, sink, at, beacon: beacon.image, undo });
+    } catch (error) {
+      await undoAll(undo);
+      throw error;
+    }
+  }
+
+  release(options: Pick<ReleaseOptions, "namespace" | "helm" | "values">): Release {
+    return new Release({ ...options, cluster: this.cluster, mongoUri: this.mongo.uri });
+  }
+
+  /** A bot that says that it runs. */
+  document(_id: string, more: object = {}): BotDocument {
+    return { _id, image: this.#beacon, env: { SINK: this.#sinkAddress, EVERY_MS: String(EVERY_MS) }, stopGraceSeconds: 1, ...more };
+  }
+
+  /** The lives of these bots so far. */
+  async lives(ids: readonly string[]): Promise<Run[]> {
+    return (await this.#sink.ask("runs")).filter(({ bot }) => ids.includes(bot));
+  }
+
+  /** Waits until each of these bots has been heard of. */
+  heard(ids: readonly string[]): Promise<true> {
+    return until("a datagram of each bot", 60_000, async () => {
+      const bots = new Set((await this.lives(ids)).map(({ bot }) => bot));
+      return bots.size === ids.length || undefined;
+    });
+  }
+
+  /** Instants at which a bot ran twice, in words; none is what is promised. */
+  async duplicates(): Promise<string[]> {
+    return findDuplicates(await this.#sink.ask("runs")).map(({ bot, from, to }) => `${bot} ran twice for ${(to - from).toFixed(1)} ms`);
+  }
+
+  async down(): Promise<void> {
+    await undoAll(this.#undo);
+  }
+}
+
+async function undoAll(steps: readonly (() => Promise<unknown>)[]): Promise<void> {
+  for (const step of steps.toReversed()) await step();
+}

@@ -1,0 +1,49 @@
+import { expect } from "chai";
+
+import { SCRIPTED_IMAGE } from "../../scripts/lib/cluster/images.ts";
+import { namesInSegments, type Release } from "../../scripts/lib/cluster/product.ts";
+import type { ClusterFleet } from "./fleet.ts";
+import { chartValues } from "./values.ts";
+
+const [repository, tag] = SCRIPTED_IMAGE.split(":");
+
+/** The guide's own numbers. More pods than a small machine runs Engines in: these only say that they run bots, behind the
+ *  real fence. */
+export function manyPods(fleet: () => ClusterFleet): void {
+  describe("with so many segments, and Engines that are all words", () => {
+    let release: Release;
+    let ids: string[] = [];
+    before(async () => {
+      const dind = { image: { repository, tag }, resources: { requests: { cpu: "10m", memory: "32Mi", "ephemeral-storage": "1Mi" } } };
+      release = fleet().release({ namespace: "many", values: { ...chartValues(fleet().cluster), dind } });
+      await release.install();
+    });
+    after(async () => {
+      await release.uninstall();
+      await release.close();
+    });
+
+    for (const { segments, pods } of [
+      { segments: 10, pods: 11 },
+      { segments: 15, pods: 16 },
+      { segments: 5, pods: 6 },
+    ])
+      it(`keeps ${pods} pods for ${segments} active segments`, async () => {
+        const more = namesInSegments(Math.max(0, segments - ids.length), ids);
+        if (more.length > 0) await release.bots.insertMany(more.map((_id) => ({ _id, image: "bot-runner/demo-bot:1" })));
+        await release.bots.deleteMany({ _id: { $in: ids.slice(segments) } });
+        ids = [...ids, ...more].slice(0, segments);
+        const found = await release.awaitPods(pods);
+        await release.awaitRunning(ids);
+        const workers = [...(await release.states()).values()].map(({ worker }) => worker);
+        expect(new Set(workers).size).to.equal(segments);
+        expect(found.filter(({ name }) => !workers.includes(name)).map(({ name }) => name)).to.deep.equal([(await release.leader()).name]);
+      });
+
+    it("went straight to each target", async () => {
+      const counts = (await release.scalings()).map(({ replicas }) => replicas);
+      // From 1 the first look may come before the bots' or after it; a smaller one, after the cooldown.
+      expect(counts.filter((count) => count !== 3)).to.deep.equal([11, 16, 6]);
+    });
+  });
+}

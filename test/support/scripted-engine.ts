@@ -1,0 +1,14 @@
+// scripted-engine.ts SOCKET: the fake daemon as a program, in the place of dockerd behind a pod's fence.
+import { chmodSync, mkdirSync, renameSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { FakeDaemon } from "./fake-daemon.ts";
+
+const [socket = ""] = process.argv.slice(2);
+// It makes its socket in a directory of its own; whoever connects finds it by its name, wherever that is moved.
+process.env["TMPDIR"] = join(dirname(socket), "scripted");
+mkdirSync(process.env["TMPDIR"], { recursive: true });
+const daemon = await FakeDaemon.start();
+daemon.onRequest = () => void (daemon.asked.length = 0); // nobody here reads what was asked
+const made = daemon.host.replace("unix://", "");
+chmodSync(made, 0o666);
+renameSync(made, socket);
