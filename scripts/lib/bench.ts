@@ -8,31 +8,41 @@ import { provideDocker, provideMongo } from "./test-parts.ts";
 /** Noise of a shared machine: only a ratio below this part of its target fails. */
 const GATE = 0.8;
 
-/** What a benchmark runs on: parts of its own unless the user has them. */
-export interface Bench {
-  readonly dockerHost: string;
-  readonly mongoUri: string;
+export interface BareBench {
   readonly runDir: string;
   readonly say: (line: string) => void;
 }
 
+/** What a benchmark runs on: parts of its own unless the user has them. */
+export interface Bench extends BareBench {
+  readonly dockerHost: string;
+  readonly mongoUri: string;
+}
+
 /** Runs a benchmark on real parts and cleans up; exits 1 when it throws or gives false. */
-export async function runBench(name: string, act: (bench: Bench) => Promise<boolean>): Promise<void> {
+export function runBench(name: string, act: (bench: Bench) => Promise<boolean>): Promise<void> {
+  return runBareBench(name, async (bench) => {
+    const place = { ...bench, cacheDir: await openCache(process.env) };
+    await using undo = new AsyncDisposableStack();
+    const docker = await provideDocker(place, process.env);
+    undo.defer(async () => docker.stop?.());
+    const mongo = await provideMongo(place, process.env);
+    undo.defer(async () => mongo.stop?.());
+    return await act({ ...bench, dockerHost: docker.at, mongoUri: mongo.at });
+  });
+}
+
+/** The same for a benchmark that brings its parts itself. */
+export async function runBareBench(name: string, act: (bench: BareBench) => Promise<boolean>): Promise<void> {
   const say = (line: string): void => console.log(`${name}: ${line}`);
   await cleanStaleRuns(say);
   const run = await openRun();
-  const undo: (() => Promise<unknown>)[] = [() => run.remove()];
   try {
-    const place = { runDir: run.dir, cacheDir: await openCache(process.env), say };
-    const docker = await provideDocker(place, process.env);
-    undo.push(async () => docker.stop?.());
-    const mongo = await provideMongo(place, process.env);
-    undo.push(async () => mongo.stop?.());
     say(`${cpus().length} x ${cpus()[0]?.model ?? "?"}, ${Math.round(totalmem() / 2 ** 30)} GiB, load ${load()}`);
-    if (!(await act({ dockerHost: docker.at, mongoUri: mongo.at, runDir: run.dir, say }))) process.exitCode = 1;
+    if (!(await act({ runDir: run.dir, say }))) process.exitCode = 1;
     say(`load at the end ${load()}`);
   } finally {
-    for (const release of undo.toReversed()) await release();
+    await run.remove();
   }
 }
 
@@ -42,7 +52,7 @@ const load = (): string =>
     .join(" ");
 
 /** Says how a ratio stands to its target, and whether it passes the gate. */
-export function judge({ say }: Bench, what: string, ratio: number, target: number): boolean {
+export function judge({ say }: BareBench, what: string, ratio: number, target: number): boolean {
   const passes = ratio >= GATE * target;
   const verdict = ratio >= target ? "met" : passes ? "missed, within the gate" : "MISSED";
   say(`${what}: ratio ${ratio.toFixed(2)}, target ${target}, gate ${(GATE * target).toFixed(2)}: ${verdict}`);

@@ -55,7 +55,7 @@ export function fleetText(
 }
 
 function headOf(report: FleetReport, age: (iso: string | null) => string): string[][] {
-  const { fleet, figures, observed, lastScaling, workers } = report;
+  const { fleet, figures, observed, lastScaling, missing, workers } = report;
   const hidden = workers.filter((w) => !isLiving(w.state)).length;
   const rows = [
     ["Fleet:", fleet === null ? "nobody holds this database" : `${fleet.owner}, COORDINATION=${fleet.coordination}`],
@@ -73,6 +73,8 @@ function headOf(report: FleetReport, age: (iso: string | null) => string): strin
   }
   if (lastScaling !== null)
     rows.push(["Scaled:", `from ${lastScaling.from} to ${lastScaling.to} replicas ${age(lastScaling.at)} ago: ${lastScaling.why}`]);
+  if (missing !== null && missing.failure !== null) rows.push(["Refused:", missing.failure]);
+  for (const { pods, why } of missing?.pending ?? []) rows.push(["Pending:", `${pods} pod(s): ${why}`]);
   return rows;
 }
 

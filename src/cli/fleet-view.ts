@@ -1,6 +1,6 @@
 import { type Figures, pickFigures } from "../core/figures.ts";
 import type { SegmentId, SessionId } from "../core/ids.ts";
-import type { FleetRecord, SegmentRecord, SessionState, WorkerRecord } from "../core/records.ts";
+import type { FleetRecord, MissingPods, SegmentRecord, SessionState, WorkerRecord } from "../core/records.ts";
 import { isLiving, isMoving } from "../core/session.ts";
 import type { FleetLook, FleetSigns } from "./ports.ts";
 
@@ -40,6 +40,8 @@ export type FleetReport = {
   readonly figures: Figures | null;
   readonly observed: string | null;
   readonly lastScaling: { readonly from: number; readonly to: number; readonly why: string; readonly at: string } | null;
+  /** In a cluster: what keeps it from having the pods that it should have. */
+  readonly missing: MissingPods | null;
   readonly workers: readonly WorkerView[];
   readonly waiting: readonly WaitingView[];
   readonly moving: readonly MoveView[];
@@ -64,6 +66,7 @@ export function viewFleet(look: FleetLook, before?: FleetSigns): FleetReport {
     figures: view === undefined ? null : pickFigures(view),
     observed: view?.observedAt.toISOString() ?? null,
     lastScaling: view?.lastScaling === undefined ? null : { ...view.lastScaling, at: view.lastScaling.at.toISOString() },
+    missing: view?.missing ?? null,
     workers: look.workers
       .map((w) => ({
         pod: w.pod,

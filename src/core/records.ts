@@ -66,6 +66,14 @@ export type FleetRecord = {
   readonly settled?: boolean;
 };
 
+/** What keeps the cluster from having the pods that it was asked for. */
+export type MissingPods = {
+  /** Why the Deployment makes no more: quota, Pod Security. */
+  readonly failure: string | null;
+  /** Pods that no node has room for, by the scheduler's reason. */
+  readonly pending: readonly { readonly pods: number; readonly why: string }[];
+};
+
 /** `runtime.fleet`: what the leader sees, for every process to tell. */
 export type FleetView = Figures & {
   readonly _id: "fleet";
@@ -79,6 +87,8 @@ export type FleetView = Figures & {
   /** The last change of the number of replicas; `at` is for people only. */
   readonly lastScaling?: { readonly from: number; readonly to: number; readonly why: string; readonly at: Date };
   readonly bounds?: { readonly min: number; readonly max: number };
+  /** Pods that should be there and are not. */
+  readonly missing?: MissingPods;
   /** For people only. */
   readonly observedAt: Date;
 };

@@ -2,7 +2,7 @@ import type { Observed } from "../core/assignment.ts";
 import type { Clock } from "../core/clock.ts";
 import { podOf, type SessionId } from "../core/ids.ts";
 import { askToDrain } from "../core/operations.ts";
-import type { FleetView } from "../core/records.ts";
+import type { FleetView, MissingPods } from "../core/records.ts";
 import { decideScaling, desiredReplicas, type ScalingDecision, type ScalingState } from "../core/scaling.ts";
 import { readScalingSettings, type ScalingSettings } from "../core/scaling-settings.ts";
 import { planVictims } from "../core/victims.ts";
@@ -20,6 +20,8 @@ const DELETION_COST = "controller.kubernetes.io/pod-deletion-cost";
 const MARK_MS = 2_000;
 /** A victim that is still there so long after the write was spared by the ReplicaSet; it is replaced, for it takes no more work. */
 const SPARED_MS = 30_000;
+/** Reasons that are told why pods wait. */
+const MAX_REASONS = 5;
 
 export type AutoscalerOptions = {
   readonly cluster: Cluster;
@@ -43,6 +45,7 @@ export class Autoscaler {
   #state: ScalingState = {};
   #refused = "";
   #held = "";
+  #toldMissing = "";
   #last: FleetView["lastScaling"];
   /** Victims by session, and when they were marked. */
   readonly #marked = new Map<SessionId, number>();
@@ -66,9 +69,9 @@ export class Autoscaler {
   }
 
   /** For `runtime.fleet`. */
-  told(): Required<Pick<FleetView, "bounds">> & Pick<FleetView, "lastScaling"> {
+  told(): Required<Pick<FleetView, "bounds" | "missing">> & Pick<FleetView, "lastScaling"> {
     const { min, max } = this.#settings;
-    return { bounds: { min, max }, ...(this.#last !== undefined && { lastScaling: this.#last }) };
+    return { bounds: { min, max }, missing: this.#missing(), ...(this.#last !== undefined && { lastScaling: this.#last }) };
   }
 
   /** The leader has looked at the fleet. `mayShrink`: it sees all that runs. */
@@ -89,6 +92,7 @@ export class Autoscaler {
     this.#observed = undefined;
     this.#state = {};
     this.#marked.clear();
+    this.#toldMissing = "";
     while (!signal.aborted) {
       let leftMs = Infinity;
       await tolerate(
@@ -117,7 +121,7 @@ export class Autoscaler {
       max: this.#settings.max,
       foreign: this.#settings.mode === "native" && deployment.foreignScaler !== undefined,
     });
-    await this.#tellRefusals(deployment);
+    await this.#tellMissing();
     if (this.#settings.mode !== "native") return Infinity;
     if (!this.#mayShrink && desiredReplicas({ active, lost }, this.#settings) <= deployment.replicas) return Infinity;
     const { state, decision } = decideScaling(this.#state, this.#view(observed, deployment, lost), clock.mono());
@@ -220,9 +224,29 @@ export class Autoscaler {
     if ("settings" in read) this.#settings = read.settings;
   }
 
-  async #tellRefusals({ failure }: DeploymentView): Promise<void> {
-    const pending = this.#options.cluster.pods().flatMap(({ name, pending: why }) => (why === undefined ? [] : [`${name}: ${why}`]));
-    this.#options.bus.emit("pods:refused", { failure, pending });
+  #missing(): MissingPods {
+    const { cluster } = this.#options;
+    const byReason = Map.groupBy(
+      cluster.pods().flatMap(({ pending }) => (pending === undefined ? [] : [pending])),
+      (why) => why,
+    );
+    return {
+      failure: cluster.deployment()?.failure ?? null,
+      pending: [...byReason].slice(0, MAX_REASONS).map(([why, pods]) => ({ pods: pods.length, why })),
+    };
+  }
+
+  /** Told when it changes. */
+  async #tellMissing(): Promise<void> {
+    const missing = this.#missing();
+    const { failure, pending } = missing;
+    const now = JSON.stringify(missing);
+    if (now === this.#toldMissing) return;
+    this.#toldMissing = now;
+    if (failure === null && pending.length === 0) return;
+    this.#options.bus.emit("pods:missing", missing);
+    if (failure !== null) await this.#say("Warning", "PodsRefused", `The cluster refuses new pods: ${failure}`);
+    for (const { pods, why } of pending) await this.#say("Warning", "PodsPending", `${pods} pod(s) wait to be placed: ${why}`);
   }
 
   async #tellHold(decision: ScalingDecision, { replicas, foreignScaler }: DeploymentView): Promise<void> {

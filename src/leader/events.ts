@@ -2,6 +2,7 @@ import type { EventEmitter } from "node:events";
 import type { AdmissionStep } from "../core/admission.ts";
 import type { AssignmentStep } from "../core/assignment.ts";
 import type { Figures } from "../core/figures.ts";
+import type { MissingPods } from "../core/records.ts";
 
 /** What the leader tells about itself. */
 export type LeaderEvents = {
@@ -27,8 +28,8 @@ export type LeaderEvents = {
   /** Not scaling though another count is wanted; once for each hold. */
   "scaling:held": [{ why: string; replicas: number; foreign: string | undefined }];
   "scaling:refused": [{ reason: string }];
-  /** Pods that the cluster refuses or cannot place, whenever it is looked at. */
-  "pods:refused": [{ failure: string | undefined; pending: readonly string[] }];
+  /** The cluster refuses pods or cannot place them; once for each change of that. */
+  "pods:missing": [MissingPods];
   "event:untold": [{ reason: string; error: unknown }];
   "round:failed": [{ loop: string; error: unknown }];
 };

@@ -20,7 +20,7 @@ export type TellingOptions = {
   readonly hasReaders: boolean;
 };
 
-type Scaling = Required<Pick<FleetView, "bounds">> & Pick<FleetView, "lastScaling">;
+type Scaling = Required<Pick<FleetView, "bounds" | "missing">> & Pick<FleetView, "lastScaling">;
 
 /** The leader's word on the fleet: the figures here, and `runtime.fleet` for everybody else. */
 export class Telling {
@@ -64,7 +64,7 @@ export class Telling {
       seq: this.#seq,
       ...figures,
       idle,
-      ...(scaling !== undefined && { bounds: scaling.bounds }),
+      ...(scaling !== undefined && { bounds: scaling.bounds, missing: scaling.missing }),
       ...(lastScaling !== undefined && { lastScaling }),
       observedAt: clock.wall(),
     });

@@ -111,7 +111,6 @@ export function tellLeader(bus: LeaderBus, log: Log, metrics: Metrics, outages: 
 }
 
 function tellScaling(bus: LeaderBus, log: Log, metrics: Metrics): void {
-  let refused = "";
   bus.on("scaling:observed", (seen) => metrics.setScaling(seen));
   bus.on("scaled", ({ from, to, why, at, leader }) =>
     log.info(`autoscaler: Scaling from ${from} to ${to} replicas`, { from, to, why, ...(leader !== undefined && { leader, at }) }),
@@ -122,11 +121,8 @@ function tellScaling(bus: LeaderBus, log: Log, metrics: Metrics): void {
     else log.info("autoscaler: holding", { why, replicas });
   });
   bus.on("scaling:refused", ({ reason }) => log.warn("autoscaler: kept the bounds from before, the new ones are invalid", { reason }));
-  bus.on("pods:refused", ({ failure, pending }) => {
-    const now = JSON.stringify([failure, pending]);
-    if (now === refused) return;
-    refused = now;
-    if (failure !== undefined) log.warn("The cluster refuses new pods", { reason: failure });
+  bus.on("pods:missing", ({ failure, pending }) => {
+    if (failure !== null) log.warn("The cluster refuses new pods", { reason: failure });
     if (pending.length > 0) log.warn("Pods wait to be placed", { pending });
   });
   bus.on("event:untold", ({ reason, error }) => log.debug("Could not write an Event", { event: reason, reason: error }));

@@ -2,8 +2,8 @@ import { expect } from "chai";
 
 import { SCRIPTED_IMAGE } from "../../scripts/lib/cluster/images.ts";
 import { namesInSegments, type Release } from "../../scripts/lib/cluster/product.ts";
-import type { ClusterFleet } from "./fleet.ts";
-import { chartValues } from "./values.ts";
+import type { ClusterFleet } from "../../scripts/lib/cluster/fleet.ts";
+import { chartValues } from "../../scripts/lib/cluster/values.ts";
 
 const [repository, tag] = SCRIPTED_IMAGE.split(":");
 

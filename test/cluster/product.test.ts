@@ -1,7 +1,7 @@
 // The product where users run it: installed by its chart into a real cluster.
 import { expect } from "chai";
 
-import { ClusterFleet } from "./fleet.ts";
+import { ClusterFleet } from "../../scripts/lib/cluster/fleet.ts";
 import { manyPods } from "./many-pods.ts";
 import { realEngines } from "./real-engines.ts";
 

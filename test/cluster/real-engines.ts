@@ -2,8 +2,8 @@ import { expect } from "chai";
 
 import { until } from "../../scripts/lib/command.ts";
 import { namesInSegments, type Pod, type Release } from "../../scripts/lib/cluster/product.ts";
-import type { ClusterFleet } from "./fleet.ts";
-import { chartValues } from "./values.ts";
+import type { ClusterFleet } from "../../scripts/lib/cluster/fleet.ts";
+import { chartValues } from "../../scripts/lib/cluster/values.ts";
 
 const MAX = { scaling: { maxReplicas: 4 } };
 const HIGHER = { scaling: { maxReplicas: 6 } };

@@ -19,6 +19,8 @@ export interface ReleaseOptions {
   readonly database?: string;
   /** Which Helm installs it. @default "helm4" */
   readonly helm?: "helm3" | "helm4";
+  /** @default 64 */
+  readonly maxSegment?: number;
   /** Values of every install and upgrade. */
   readonly values: Readonly<Record<string, unknown>>;
 }
@@ -62,10 +64,10 @@ export class Release {
 
   /** `helm install`, or an upgrade of what is there, with the base values and these over them. */
   async install(values: Readonly<Record<string, unknown>> = {}, verb: "install" | "upgrade" = "install"): Promise<string> {
-    const { cluster, namespace, mongoUri, helm = "helm4" } = this.options;
+    const { cluster, namespace, mongoUri, helm = "helm4", maxSegment = MAX_SEGMENT } = this.options;
     const path = join(cluster.runDir, `${namespace}-values.json`);
     const mongodb = { uri: mongoUri, database: this.db.databaseName };
-    const bots = { maxSegment: MAX_SEGMENT };
+    const bots = { maxSegment };
     await writeFile(path, JSON.stringify(merge({ mongodb, bots }, merge(this.options.values, values))));
     const more = verb === "install" ? ["--create-namespace"] : [];
     return this.#run(helm, [verb, NAME, chart, "-n", namespace, "-f", path, ...more]);
@@ -151,12 +153,12 @@ export class Release {
 }
 
 /** So many names whose bots lie in a segment each, none of them among those taken. */
-export function namesInSegments(count: number, taken: readonly string[] = []): string[] {
-  const segments = new Set(taken.map((id) => segmentOf(id as BotId, MAX_SEGMENT)));
+export function namesInSegments(count: number, taken: readonly string[] = [], maxSegment = MAX_SEGMENT): string[] {
+  const segments = new Set(taken.map((id) => segmentOf(id as BotId, maxSegment)));
   const names: string[] = [];
   for (let n = 1; names.length < count; n++) {
     const name = `bot-${n}`;
-    const segment = segmentOf(name as BotId, MAX_SEGMENT);
+    const segment = segmentOf(name as BotId, maxSegment);
     if (segments.has(segment)) continue;
     segments.add(segment);
     names.push(name);

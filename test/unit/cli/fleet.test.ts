@@ -114,6 +114,7 @@ describe("runtime fleet", () => {
       "figures",
       "observed",
       "lastScaling",
+      "missing",
       "workers",
       "waiting",
       "moving",
@@ -192,6 +193,17 @@ describe("runtime fleet", () => {
       "stopping",
       "empty",
     ]);
+  });
+
+  it("says what keeps the cluster from having more pods", async () => {
+    const { store, books, tick } = fleet();
+    const missing = { failure: "exceeded quota: pods", pending: [{ pods: 2, why: "0/2 nodes are available: Insufficient cpu" }] };
+    await store.publishFleet({ ...aFleetView({ leader: "pod-a", sid: sid("a") }), missing });
+    const text = await cli(["fleet"], books, store, tick, 80);
+    expect(text.stdout).to.match(/Refused: +exceeded quota: pods\n/);
+    expect(text.stdout).to.match(/Pending: +2 pod\(s\): 0\/2 nodes are available: Insufficient cpu/);
+    const { stdout } = await cli(["fleet", "--output", "json"], books, store, tick, 80);
+    expect(reportOf(stdout).missing).to.deep.equal(missing);
   });
 
   it("keeps lines within a terminal, and long lists short", async () => {

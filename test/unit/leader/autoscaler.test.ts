@@ -75,6 +75,25 @@ describe("leader/autoscaler Autoscaler", () => {
     expect(cluster.writes).to.deep.equal(["3->6"]);
   });
 
+  it("tells once what keeps the cluster from having more pods, and again when that changes", async () => {
+    await clock.advance(0);
+    const [no, room] = ["0/2 nodes are available: Insufficient cpu", { phase: "Pending" } as const];
+    cluster.add(aPod("w3", { ...room, pending: no }), aPod("w4", { ...room, pending: no }));
+    for (let n = 0; n < 2; n++) {
+      scaler.onObserved(look(2));
+      await clock.advance(1);
+    }
+    expect(cluster.told).to.deep.equal([`PodsPending: 2 pod(s) wait to be placed: ${no}`]);
+    expect(scaler.told().missing).to.deep.equal({ failure: null, pending: [{ pods: 2, why: no }] });
+    cluster.view = { replicas: 3, isRollingOut: false, foreignScaler: undefined, failure: "exceeded quota" };
+    scaler.onCluster();
+    await clock.advance(1);
+    expect(cluster.told.slice(1)).to.deep.equal([
+      "PodsRefused: The cluster refuses new pods: exceeded quota",
+      `PodsPending: 2 pod(s) wait to be placed: ${no}`,
+    ]);
+  });
+
   it("scales up at once, straight to the target, and tells", async () => {
     await clock.advance(0);
     scaler.onObserved(look(10));

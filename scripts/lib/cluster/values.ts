@@ -1,5 +1,5 @@
-import type { Cluster } from "../../scripts/lib/cluster/cluster.ts";
-import { RUNTIME_IMAGE } from "../../scripts/lib/cluster/images.ts";
+import type { Cluster } from "./cluster.ts";
+import { RUNTIME_IMAGE } from "./images.ts";
 
 /** Values of the chart for a machine that others use, too: the protocol at half its pace, a short cooldown. */
 export function chartValues(cluster: Cluster) {

@@ -1,19 +1,19 @@
 // The fleet that the cluster's tests are about: a cluster, a MongoDB on its bridge, and beacons as bots.
 import { readFile } from "node:fs/promises";
 
-import { openCache, type Say } from "../../scripts/lib/cache.ts";
-import { type Cluster, findCluster } from "../../scripts/lib/cluster/cluster.ts";
-import { type BotDocument, Release, type ReleaseOptions } from "../../scripts/lib/cluster/product.ts";
-import { run, until } from "../../scripts/lib/command.ts";
-import { type PrivateMongo, startPrivateMongo } from "../../scripts/lib/private-mongo.ts";
-import { openRun } from "../../scripts/lib/run-dir.ts";
-import { findDuplicates } from "../../scripts/faults/analysis.ts";
-import { ensureBeacon } from "../../scripts/faults/beacon-image.ts";
-import { type Companion, startCompanion } from "../../scripts/faults/companion.ts";
-import type { Run } from "../../scripts/faults/runs.ts";
-import type { SinkAnswers } from "../../scripts/faults/sink.ts";
+import { openCache, type Say } from "../cache.ts";
+import { type Cluster, findCluster } from "./cluster.ts";
+import { type BotDocument, Release, type ReleaseOptions } from "./product.ts";
+import { run, until } from "../command.ts";
+import { type PrivateMongo, startPrivateMongo } from "../private-mongo.ts";
+import { openRun } from "../run-dir.ts";
+import { findDuplicates } from "../../faults/analysis.ts";
+import { ensureBeacon } from "../../faults/beacon-image.ts";
+import { type Companion, startCompanion } from "../../faults/companion.ts";
+import type { Run } from "../../faults/runs.ts";
+import type { SinkAnswers } from "../../faults/sink.ts";
 
-const command = new URL("../../scripts/cluster", import.meta.url).pathname;
+const command = new URL("../../cluster", import.meta.url).pathname;
 /** Between two datagrams of a beacon, in ms. */
 const EVERY_MS = 50;
 
@@ -68,7 +68,7 @@ export class ClusterFleet {
     }
   }
 
-  release(options: Pick<ReleaseOptions, "namespace" | "helm" | "values">): Release {
+  release(options: Pick<ReleaseOptions, "namespace" | "helm" | "maxSegment" | "values">): Release {
     return new Release({ ...options, cluster: this.cluster, mongoUri: this.mongo.uri });
   }
 
