@@ -3,7 +3,6 @@ import type { FoundLeadership, Leadership } from "../core/election.ts";
 import type { SessionId } from "../core/ids.ts";
 import type { Election } from "../leader/elector.ts";
 import { type ApiClient, FIELD_MANAGER } from "./client.ts";
-import { passingAsStore } from "./election-faults.ts";
 import { electionBody, type FoundElection, readElection } from "./election-lease.ts";
 import { APPS, pathOf, type OwnerReference, type RawObject } from "./objects.ts";
 import { WatchedList } from "./watched-list.ts";
@@ -59,32 +58,30 @@ export class KubernetesElection implements Election {
   read(): Promise<FoundLeadership | undefined> {
     const { name, self } = this.#options;
     const holds = this.#last?.record.holder === self;
-    if (!this.#watched.isFresh || this.#isDoubtful || holds) return passingAsStore("read who leads", () => this.#get());
+    if (!this.#watched.isFresh || this.#isDoubtful || holds) return this.#get();
     return Promise.resolve((this.#last = this.#watched.items.get(name)));
   }
 
-  write(record: Leadership, expect: string | undefined): Promise<FoundLeadership | "conflict"> {
-    return passingAsStore("write who leads", async () => {
-      const { client, clock, namespace, name, callMs } = this.#options;
-      const isNew = expect === undefined;
-      if (!isNew && this.#last?.version !== expect) await this.#get();
-      const found = isNew ? undefined : this.#last;
-      if (found?.version !== expect) return this.#conflict();
-      const owner = isNew ? await this.#owner() : undefined;
-      this.#isDoubtful = true; // until the answer has come
-      const reply = await client.call({
-        verb: isNew ? "create" : "update",
-        what: `leases "${name}"`,
-        path: `${pathOf(LEASES, namespace, "leases", isNew ? undefined : name)}?fieldManager=${FIELD_MANAGER}`,
-        body: electionBody({ name, namespace, record, found, owner, now: clock.wall() }),
-        limitMs: callMs,
-        expect: [404, 409],
-      });
-      const written = reply.status < 400 ? readElection(reply.body as RawObject) : undefined;
-      if (written === undefined) return this.#conflict();
-      this.#last = written;
-      return { record, version: written.version };
+  async write(record: Leadership, expect: string | undefined): Promise<FoundLeadership | "conflict"> {
+    const { client, clock, namespace, name, callMs } = this.#options;
+    const isNew = expect === undefined;
+    if (!isNew && this.#last?.version !== expect) await this.#get();
+    const found = isNew ? undefined : this.#last;
+    if (found?.version !== expect) return this.#conflict();
+    const owner = isNew ? await this.#owner() : undefined;
+    this.#isDoubtful = true; // until the answer has come
+    const reply = await client.call({
+      verb: isNew ? "create" : "update",
+      what: `leases "${name}"`,
+      path: `${pathOf(LEASES, namespace, "leases", isNew ? undefined : name)}?fieldManager=${FIELD_MANAGER}`,
+      body: electionBody({ name, namespace, record, found, owner, now: clock.wall() }),
+      limitMs: callMs,
+      expect: [404, 409],
     });
+    const written = reply.status < 400 ? readElection(reply.body as RawObject) : undefined;
+    if (written === undefined) return this.#conflict();
+    this.#last = written;
+    return { record, version: written.version };
   }
 
   #conflict(): "conflict" {

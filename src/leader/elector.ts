@@ -14,12 +14,13 @@ import type { SessionId } from "../core/ids.ts";
 import { tolerate } from "../process/retry.ts";
 import type { LeaderBus } from "./events.ts";
 
-/** Where the lease of leadership lies. Every call ends within two retry periods. */
+/** Where the lease of leadership lies. Every call ends within two retry periods. What is thrown is the fault of whichever
+ *  store that is, or its refusal. */
 export interface Election {
-  /** @throws {StoreUnreachableError} */
+  /** @throws {StoreUnreachableError} {ClusterUnreachableError} {ClusterRefusedError} */
   read(): Promise<FoundLeadership | undefined>;
   /** A compare-and-set on the version; without one an insert. `conflict`: somebody else has written.
-   *  @throws {StoreUnreachableError} when the outcome is unknown: it may have landed. */
+   *  @throws as `read`; when no answer came it may have landed */
   write(record: Leadership, expect: string | undefined): Promise<FoundLeadership | "conflict">;
 }
 

@@ -1,9 +1,10 @@
 import { expect } from "chai";
 import type { Leadership } from "../../../src/core/election.ts";
-import { StoreUnreachableError } from "../../../src/core/errors.ts";
+import { ClusterRefusedError, ClusterUnreachableError } from "../../../src/core/errors.ts";
 import { ApiClient } from "../../../src/kubernetes/client.ts";
 import { KubernetesElection } from "../../../src/kubernetes/election.ts";
 import { systemClock } from "../../../src/process/clock.ts";
+import { isPassing } from "../../../src/process/retry.ts";
 import { rejection } from "../../contract/engine.suite.ts";
 import { sid } from "../../support/builders.ts";
 import { eventually } from "../../support/eventually.ts";
@@ -78,7 +79,7 @@ describe("kubernetes: KubernetesElection", () => {
     await election.write(led("me", 2), seen?.version);
     const mine = await election.read();
     api.failNext(/^PUT/, { kind: "hang" });
-    expect(await rejection(election.write(led("me", 2), mine?.version))).to.be.instanceOf(StoreUnreachableError);
+    expect(await rejection(election.write(led("me", 2), mine?.version))).to.be.instanceOf(ClusterUnreachableError);
     expect((await election.read())?.version).to.equal(api.get("leases", "lock")?.metadata.resourceVersion);
   });
 
@@ -93,15 +94,17 @@ describe("kubernetes: KubernetesElection", () => {
     expect(await election.write(led("me", 2), there?.version)).not.to.equal("conflict");
   });
 
-  for (const { why, fault } of [
-    { why: "500", fault: { kind: "status", status: 500 } },
-    { why: "403", fault: { kind: "status", status: 403 } },
-    { why: "429 for too long", fault: { kind: "status", status: 429, headers: { "retry-after": "9" } } },
+  for (const { why, fault, is } of [
+    { why: "500", fault: { kind: "status", status: 500 }, is: ClusterUnreachableError },
+    { why: "403", fault: { kind: "status", status: 403 }, is: ClusterRefusedError },
+    { why: "429 for too long", fault: { kind: "status", status: 429, headers: { "retry-after": "9" } }, is: ClusterUnreachableError },
   ] as const) {
-    it(`has one fault for all that passes: ${why}`, async () => {
+    it(`throws what loops bear: ${why}`, async () => {
       const seen = await election.read();
       api.failNext(/^PUT/, fault);
-      expect(await rejection(election.write(led("me", 2), seen?.version))).to.be.instanceOf(StoreUnreachableError);
+      expect(await rejection(election.write(led("me", 2), seen?.version)))
+        .to.be.instanceOf(is)
+        .and.satisfy(isPassing);
     });
   }
 
