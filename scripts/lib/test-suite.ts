@@ -17,8 +17,6 @@ export interface Suite {
   readonly needsParts?: boolean;
   /** Whether what a cluster is made of is to be built first: a first build's minutes are not the suite's. */
   readonly needsCluster?: boolean;
-  /** Not part of a run of everything. */
-  readonly onlyByName?: boolean;
 }
 
 export interface Count {

@@ -11,14 +11,15 @@ import { type Asked, readAudit } from "./audit.ts";
 import type { Cluster } from "./cluster.ts";
 
 export interface ReleaseOptions {
-  readonly cluster: Cluster;
+  /** `bin`: where kubectl and Helm lie; empty: wherever the PATH says. */
+  readonly cluster: Pick<Cluster, "runDir" | "kubeconfig" | "bin" | "auditLog">;
   readonly namespace: string;
   /** Of a MongoDB that pods reach. */
   readonly mongoUri: string;
   /** A database of its own. @default the namespace's name */
   readonly database?: string;
   /** Which Helm installs it. @default "helm4" */
-  readonly helm?: "helm3" | "helm4";
+  readonly helm?: "helm" | "helm3" | "helm4";
   /** @default 64 */
   readonly maxSegment?: number;
   /** Values of every install and upgrade. */
@@ -148,7 +149,7 @@ export class Release {
 
   #run(program: string, words: readonly string[]): Promise<string> {
     const { bin, kubeconfig } = this.options.cluster;
-    return run(join(bin, program), words, { env: { ...process.env, KUBECONFIG: kubeconfig }, timeoutMs: 120_000 });
+    return run(bin === "" ? program : join(bin, program), words, { env: { ...process.env, KUBECONFIG: kubeconfig }, timeoutMs: 120_000 });
   }
 }
 
