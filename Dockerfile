@@ -17,7 +17,7 @@ FROM node:24-slim
 # curl for the probes that operators run by hand, tini to reap what the runtime spawns and to hand on SIGTERM.
 RUN apt-get update \
   && apt-get install -y --no-install-recommends ca-certificates curl tini \
-  && rm -rf /var/lib/apt/lists/*
+  && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 WORKDIR /app
 ENV NODE_ENV=production
 COPY --from=dependencies /app/node_modules ./node_modules
