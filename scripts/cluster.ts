@@ -15,8 +15,9 @@ import { openRun } from "./lib/run-dir.ts";
 
 const help = `Usage: scripts/cluster COMMAND [--run-dir DIR]
 
-A Kubernetes cluster on this machine: etcd, API server (RBAC), controllers, scheduler, and nodes with a kubelet, a
-kube-proxy and a containerd each, every one in a network namespace of its own. Nothing is installed for good but small
+A Kubernetes cluster on this machine: etcd, API server (RBAC), controllers, scheduler, DNS, and nodes with a kubelet, a
+kube-proxy and a containerd each, every one in a network namespace of its own. Names of Services resolve; those of the world
+outside are said not to exist, for pods reach this machine and nothing beyond. Nothing is installed for good but small
 Debian packages; what is built lies in the cache (BOT_RUNNER_CACHE, else ~/.cache/bot-runner). Needs root.
 
   up [--bare] [--nodes N]    bring it up (again: nothing happens) and print the KUBECONFIG line:

@@ -29,7 +29,7 @@ const suites: readonly Suite[] = [
 ];
 
 const [word, ...more] = process.argv.slice(2);
-const chosen = suites.filter((suite) => (word === undefined || suite.name === word));
+const chosen = suites.filter((suite) => word === undefined || suite.name === word);
 if (chosen.length === 0 || more.length > 0) {
   console.error("Usage: ./scripts/test [quick|system|faults|cluster]");
   process.exit(64);

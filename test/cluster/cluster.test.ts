@@ -74,6 +74,8 @@ describe("a cluster", function () {
   const kubectl = (...words: string[]) =>
     run(join(cluster.bin, "kubectl"), ["--request-timeout=20s", ...words], { env: { ...process.env, KUBECONFIG: cluster.kubeconfig } });
   const ipOf = (pod: string) => kubectl("get", "pod", pod, "-o", "jsonpath={.status.podIP}");
+  const serviceIp = (name: string, namespace = "default") =>
+    kubectl("get", "service", "--namespace", namespace, name, "-o", "jsonpath={.spec.clusterIP}");
   /** What a pod gets from there within a second; undefined when that is nothing at all. */
   const reach = (pod: string, url: string) =>
     kubectl("exec", pod, "--", "curl", "--silent", "--max-time", "1", url).then(
@@ -96,7 +98,8 @@ describe("a cluster", function () {
     }).listen(0, cluster.network.machine);
     await once(server, "listening");
     const file = join(runDir, "pods.json");
-    const items = [webPod("one", "n1"), webPod("two", "n2"), webService("two"), enginePod("engine", "n1")];
+    const services = [webService("two"), { apiVersion: "v1", kind: "Namespace", metadata: { name: "far" } }, webService("away", "far")];
+    const items = [webPod("one", "n1"), webPod("two", "n2"), ...services, enginePod("engine", "n1")];
     await writeFile(file, JSON.stringify({ apiVersion: "v1", kind: "List", items }));
     await kubectl("apply", "-f", file);
     await kubectl("wait", "--for=condition=Ready", "--timeout=120s", "pod/one", "pod/two");
@@ -118,8 +121,19 @@ describe("a cluster", function () {
   it("connects pods across nodes, by address and by Service", async () => {
     expect(await reach("one", `http://${await ipOf("two")}:8080/name`)).to.equal("two");
     expect(await reach("two", `http://${await ipOf("one")}:8080/name`)).to.equal("one");
-    const service = await kubectl("get", "service", "two", "-o", "jsonpath={.spec.clusterIP}");
+    const service = await serviceIp("two");
     expect(await until("the Service", 20_000, () => reach("one", `http://${service}/name`))).to.equal("two");
+  });
+  it("resolves the names of Services, its own namespace's and others', and says at once what there is not", async () => {
+    const lookUp = (name: string) => {
+      const script = `const began = performance.now();
+        require("dns").lookup(${JSON.stringify(name)}, (error, address) =>
+          console.log(performance.now() - began < 2000 ? (error?.code ?? address) : "late"))`;
+      return kubectl("exec", "one", "--", "node", "-e", script).then((text) => text.trim());
+    };
+    expect(await lookUp("two")).to.equal(await serviceIp("two"));
+    expect(await lookUp("away.far")).to.equal(await serviceIp("away", "far"));
+    for (const unknown of ["away", "two.far", "example.com"]) expect(await lookUp(unknown)).to.equal("ENOTFOUND");
   });
   it("connects pods with servers on the machine, which see who calls", async () => {
     expect(await reach("one", machine())).to.equal("machine");
@@ -182,6 +196,8 @@ describe("a cluster", function () {
     const inEngine = (script: string) => kubectl("exec", "engine", "-c", "docker", "--", "sh", "-c", script);
     await inEngine("tar -C /shared -c busybox | docker import - nested");
     expect(await inEngine("docker run --rm --network none nested /busybox echo from a bot")).to.equal("from a bot\n");
+    const found = await inEngine("docker run --rm nested /busybox nslookup two.default.svc.cluster.local");
+    expect(found).to.contain(`Address: ${await serviceIp("two")}\n`);
   });
   it("goes on after a program was killed, and without one that was stopped", async () => {
     await cluster.stop("hub", "kube-apiserver");

@@ -1,7 +1,7 @@
 import { BOT_IMAGE } from "../../scripts/lib/bot-image.ts";
 import { DIND_IMAGE, RUNTIME_IMAGE } from "../../scripts/lib/cluster/images.ts";
 
-const meta = (name: string) => ({ name, namespace: "default", labels: { app: name } });
+const meta = (name: string, namespace = "default") => ({ name, namespace, labels: { app: name } });
 
 // Debian's static busybox has a wget that faults as soon as it looks up a name, so it is Node and curl.
 const serve = `console.log("this is " + process.env.NAME);
@@ -27,10 +27,10 @@ export const webPod = (name: string, node: string) => ({
   },
 });
 
-export const webService = (name: string) => ({
+export const webService = (name: string, namespace?: string) => ({
   apiVersion: "v1",
   kind: "Service",
-  metadata: meta(name),
+  metadata: meta(name, namespace),
   spec: { selector: { app: name }, ports: [{ port: 80, targetPort: 8080 }] },
 });
 

@@ -10,6 +10,7 @@ import { makeCertificates } from "./certificates.ts";
 import { controlPlanePrograms, controlPlaneSubjects, hubPrograms, writeControlPlaneFiles } from "./control-plane.ts";
 import { busyboxFiles, callContainerd, ensureProductImages, importImages, writeSmallImages } from "./images.ts";
 import { publishImage } from "./registry.ts";
+import { answersDns, grantDns } from "./dns.ts";
 import { claimNetwork, joinHub, joinNode } from "./network.ts";
 import { nodePrograms, nodeSubject, programsOfNode, writeNodeFiles } from "./node.ts";
 import { lastLines, openSpace, type Space, want, writePrograms } from "./space.ts";
@@ -55,7 +56,7 @@ export async function buildUp(options: ClusterOptions): Promise<State> {
   await makeCertificates(join(runDir, "pki"), [...controlPlaneSubjects(network), ...network.nodes.map(nodeSubject)]);
   await writeControlPlaneFiles({ runDir, tools, network });
   await writePrograms(hub, controlPlanePrograms({ runDir, tools, network }));
-  for (const program of hubPrograms) await want(hub, program);
+  for (const program of hubPrograms) if (program !== "coredns") await want(hub, program);
   for (const [at, node] of nodes.entries()) {
     const address = network.nodes[at];
     if (address === undefined) continue;
@@ -78,13 +79,16 @@ export async function buildUp(options: ClusterOptions): Promise<State> {
     seen(hub, "kube-apiserver", 120_000, signal, () => isThere(get, "/readyz")),
   ]);
   clock("control plane and containerd");
+  await grantDns(runDir, tools.bin);
+  await want(hub, "coredns");
   for (const node of nodes) for (const program of ["kubelet", "kube-proxy"]) await want(node, program);
   await Promise.all([
     ...nodes.map((node) => seen(node, "kubelet", 120_000, signal, async () => (await readiness(get, node.name)) === "Ready" || undefined)),
     // Without it no pod is let in.
     seen(hub, "kube-controller-manager", 60_000, signal, () => isThere(get, "/api/v1/namespaces/default/serviceaccounts/default")),
+    seen(hub, "coredns", 60_000, signal, () => answersDns(network)),
   ]);
-  clock(`${nodes.length} nodes ready`);
+  clock(`${nodes.length} nodes and DNS ready`);
   if (product !== undefined) {
     await Promise.all(nodes.map((node) => importImages(node, tools.bin, product)));
     clock("images of the product in both nodes");

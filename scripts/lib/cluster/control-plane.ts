@@ -1,15 +1,16 @@
-// The hub: the space with the bridge, etcd, the API server, the controllers, the scheduler and a registry.
+// The hub: the space with the bridge, etcd, the API server, the controllers, the scheduler, the DNS server and a registry.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { type Subject, writeKubeconfig } from "./certificates.ts";
+import { corefile, corefileOf } from "./dns.ts";
 import type { Network } from "./network.ts";
 import { registryDir } from "./registry.ts";
 import type { Program } from "./space.ts";
 import type { Tools } from "./tools.ts";
 
-const components = ["kube-controller-manager", "kube-scheduler", "kube-proxy"] as const;
-export const hubPrograms = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "registry"] as const;
+const components = ["kube-controller-manager", "kube-scheduler", "kube-proxy", "coredns"] as const;
+export const hubPrograms = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "coredns", "registry"] as const;
 export const serverOf = ({ api }: Network): string => `https://${api}:6443`;
 
 export interface ControlPlaneOptions {
@@ -53,6 +54,7 @@ const auditPolicy = {
 /** Writes the files that the control plane reads, but for the certificates. */
 export async function writeControlPlaneFiles({ runDir, network }: ControlPlaneOptions): Promise<void> {
   await writeFile(join(runDir, "audit-policy.json"), JSON.stringify(auditPolicy));
+  await writeFile(corefileOf(runDir), corefile(network, kubeconfigOf(runDir, "coredns")));
   for (const name of components) await writeKubeconfig(kubeconfigOf(runDir, name), join(runDir, "pki"), name, serverOf(network));
   await writeKubeconfig(join(runDir, "kubeconfig"), join(runDir, "pki"), "admin", serverOf(network));
 }
@@ -111,6 +113,7 @@ export function controlPlanePrograms({ runDir, tools, network }: ControlPlaneOpt
       `--root-ca-file=${pki("ca.pem")}`,
     ],
     "kube-scheduler": [join(tools.bin, "kube-scheduler"), ...client("kube-scheduler")],
+    coredns: [join(tools.bin, "coredns"), "-conf", corefileOf(runDir)],
     registry: [process.execPath, join(import.meta.dirname, "registry-server.ts"), registryDir(runDir), network.api],
   };
 }

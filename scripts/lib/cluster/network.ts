@@ -12,6 +12,8 @@ export interface Network {
   readonly machine: string;
   /** The API server's. */
   readonly api: string;
+  /** The DNS server's, beside the API server: a cut from the one is none from the other. */
+  readonly dns: string;
   /** Of all Services; the first address is the API server's Service. */
   readonly services: string;
   readonly apiService: string;
@@ -30,6 +32,7 @@ function planNetwork(n: number, nodeNames: readonly string[]): Network {
     link: `botk${n}`,
     machine: `10.${n}.0.1`,
     api: `10.${n}.0.2`,
+    dns: `10.${n}.0.3`,
     services: `10.${n}.240.0/20`,
     apiService: `10.${n}.240.1`,
     nodes: nodeNames.map((name, at) => ({ name, address: `10.${n}.0.${at + 11}`, pods: `10.${n}.${at + 1}.0/24` })),
@@ -59,11 +62,11 @@ export async function claimNetwork(hub: Space, nodeNames: readonly string[]): Pr
 }
 
 /** Joins the machine and the hub. */
-export async function joinHub(hub: Space, { link, machine, api, nodes }: Network): Promise<void> {
+export async function joinHub(hub: Space, { link, machine, api, dns, nodes }: Network): Promise<void> {
   const inHub = (args: string) => inNetwork(hub, "ip", args.split(" "));
   await inHub("link add br0 type bridge");
   await inHub("link set machine master br0 up");
-  await inHub(`addr add ${api}/24 dev br0`);
+  for (const address of [api, dns]) await inHub(`addr add ${address}/24 dev br0`);
   await inHub("link set br0 up");
   await ip(`addr add ${machine}/24 dev ${link}`);
   await ip(`link set ${link} up`);

@@ -6,6 +6,7 @@ import { basename, join } from "node:path";
 import { type Subject, writeKubeconfig } from "./certificates.ts";
 import { makeCgroup } from "./cgroup.ts";
 import { kubeconfigOf, serverOf } from "./control-plane.ts";
+import { clusterDomain } from "./dns.ts";
 import { PAUSE_IMAGE } from "./images.ts";
 import type { Network, NodeAddress } from "./network.ts";
 import type { Program } from "./space.ts";
@@ -65,9 +66,8 @@ export async function writeNodeFiles({ runDir, tools }: NodeOptions, network: Ne
     tlsCertFile: pki(`node-${node.name}.pem`),
     tlsPrivateKeyFile: pki(`node-${node.name}.key`),
     containerRuntimeEndpoint: `unix://${containerdSocket}`,
-    // There is no DNS server in here. Asked on the machine, a lookup fails at once, and no event complains for each pod.
-    clusterDNS: [network.machine],
-    clusterDomain: "cluster.local",
+    clusterDNS: [network.dns],
+    clusterDomain,
     resolvConf: join(dir, "resolv.conf"),
     volumePluginDir: "/var/lib/kubelet/volume-plugins",
     cgroupRoot: `/${cgroupOf(runDir, node.name)}`,

@@ -24,6 +24,8 @@ interface Module {
   readonly minutes: number;
   /** Their program has another name than ours. */
   readonly builtName?: string;
+  /** The main package is our own main.go; otherwise it is what go.mod names as a tool. */
+  readonly isOurs?: boolean;
 }
 
 const modules = {
@@ -33,6 +35,7 @@ const modules = {
     minutes: 15,
   },
   etcd: { programs: ["etcd"], builtName: "server", minutes: 1 },
+  coredns: { programs: ["coredns"], minutes: 2, isOurs: true },
   containerd: { programs: ["containerd", "containerd-shim-runc-v2", "ctr"], minutes: 1 },
   helm3: {
     programs: ["helm3"],
@@ -49,7 +52,7 @@ const modules = {
 } satisfies Record<string, Module>;
 
 type ModuleName = keyof typeof modules;
-const clusterModules: readonly ModuleName[] = ["etcd", "containerd", "kubernetes"];
+const clusterModules: readonly ModuleName[] = ["etcd", "coredns", "containerd", "kubernetes"];
 const pluginPackage = "containernetworking-plugins";
 const plugins = ["bridge", "host-local", "loopback", "portmap"];
 
@@ -100,7 +103,9 @@ async function ensureModule(name: ModuleName, shelf: Shelf): Promise<void> {
   const module: Module = modules[name];
   const bin = join(shelf.cacheDir, "cluster", "bin");
   const source = join(import.meta.dirname, "go", name);
-  const recipe = [await hashFile(join(source, "go.mod")), await hashFile(join(source, "go.sum")), ...(module.ldflags ?? [])].join(" ");
+  const files = ["go.mod", "go.sum", ...(module.isOurs === true ? ["main.go"] : [])];
+  const hashes = await Promise.all(files.map((file) => hashFile(join(source, file))));
+  const recipe = [...hashes, ...(module.ldflags ?? [])].join(" ");
   const isComplete = async () => {
     for (const program of module.programs) {
       const stamp = await readFile(join(bin, `${program}.stamp`), "utf8").catch(() => "");
@@ -117,7 +122,13 @@ async function ensureModule(name: ModuleName, shelf: Shelf): Promise<void> {
     shelf.say(`${name}: building ${module.programs.join(", ")} from Go modules, once (about ${module.minutes} min on two idle cores)`);
     await withRetry(`download the Go modules of ${name}`, shelf.say, () => run(go, ["mod", "download"], { cwd: source, env: goEnv() }));
     const flags = ["-s", "-w", ...(module.ldflags ?? [])].join(" ");
-    await build(go, name, ["build", "-v", "-trimpath", "-ldflags", flags, "-o", `${work}/`, "tool"], source, shelf);
+    await build(
+      go,
+      name,
+      ["build", "-v", "-trimpath", "-ldflags", flags, "-o", `${work}/`, module.isOurs === true ? "." : "tool"],
+      source,
+      shelf,
+    );
     for (const program of module.programs) {
       const built = join(work, module.builtName ?? program);
       const stamp = `${recipe}\n${await hashFile(built)}\n`;
