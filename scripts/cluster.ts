@@ -22,7 +22,7 @@ Debian packages; what is built lies in the cache (BOT_RUNNER_CACHE, else ~/.cach
 
   up [--bare] [--nodes N]    bring it up (again: nothing happens) and print the KUBECONFIG line:
                                eval "$(scripts/cluster up)"
-                             --bare leaves out the images runtime:latest and docker:dind (a stand-in)
+                             --bare leaves out the images runtime:latest, docker:dind and mongo:7 (the latter two are stand-ins)
   down                       end it, also when what brought it up was killed
   status                     what runs; exit code 3 when it is not up
   cut NODE WHAT              drop all packets between a node and WHAT: api, machine, nodes or all

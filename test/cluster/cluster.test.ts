@@ -18,6 +18,7 @@ import { startPrivateMongo } from "../../scripts/lib/private-mongo.ts";
 import { openRun } from "../../scripts/lib/run-dir.ts";
 import { enginePod, webPod, webService } from "./pods.ts";
 
+const mongodb = new URL("../../examples/mongodb.yaml", import.meta.url).pathname;
 const command = new URL("../../scripts/cluster", import.meta.url).pathname;
 const own = { ...process.env, DOCKER_HOST: "", DOCKER_IS_PRIVATE: "" };
 const runCommand = (...words: string[]) => run(command, words, { env: own });
@@ -102,6 +103,7 @@ describe("a cluster", function () {
     const items = [webPod("one", "n1"), webPod("two", "n2"), ...services, enginePod("engine", "n1")];
     await writeFile(file, JSON.stringify({ apiVersion: "v1", kind: "List", items }));
     await kubectl("apply", "-f", file);
+    await kubectl("apply", "-f", mongodb);
     await kubectl("wait", "--for=condition=Ready", "--timeout=120s", "pod/one", "pod/two");
   });
   after(async () => {
@@ -134,6 +136,18 @@ describe("a cluster", function () {
     expect(await lookUp("two")).to.equal(await serviceIp("two"));
     expect(await lookUp("away.far")).to.equal(await serviceIp("away", "far"));
     for (const unknown of ["away", "two.far", "example.com"]) expect(await lookUp(unknown)).to.equal("ENOTFOUND");
+  });
+  it("runs examples/mongodb.yaml: pods write and watch there, and come back by a name that all namespaces know", async () => {
+    await kubectl("rollout", "status", "--timeout=60s", "statefulset/mongo");
+    const watch = `import("mongodb").then(async ({ MongoClient }) => {
+      const client = new MongoClient("mongodb://mongo:27017", { serverSelectionTimeoutMS: 5000 });
+      const changes = client.db("trial").collection("bots").watch([], { maxAwaitTimeMS: 100 });
+      await changes.tryNext();
+      await client.db("trial").collection("bots").insertOne({ _id: "one" });
+      console.log((await client.db().command({ hello: 1 })).hosts, (await changes.next()).operationType);
+      await client.close();
+    })`;
+    expect(await kubectl("exec", "one", "--", "node", "-e", watch)).to.equal("[ 'mongo.default.svc:27017' ] insert\n");
   });
   it("connects pods with servers on the machine, which see who calls", async () => {
     expect(await reach("one", machine())).to.equal("machine");

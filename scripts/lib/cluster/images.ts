@@ -18,9 +18,13 @@ export const RUNTIME_IMAGE = "runtime:latest";
 export const DIND_IMAGE = "docker:dind";
 /** An Engine that runs nothing and says that it does; pulls are granted. */
 export const SCRIPTED_IMAGE = "bot-runner/scripted-engine:1";
+/** A stand-in for the image of that name: the tests' wire server, started by the same words. */
+const MONGO_IMAGE = "mongo:7";
 
 const root = join(import.meta.dirname, "..", "..", "..");
 const dindDir = join(import.meta.dirname, "dind");
+const mongoDir = join(import.meta.dirname, "mongo");
+const libDir = join(root, "scripts", "lib");
 const scriptedDir = join(import.meta.dirname, "scripted");
 const supportFiles = ["scripted-engine.ts", "fake-daemon.ts", "scripted-daemon.ts", "engine-replies.json"];
 
@@ -77,8 +81,8 @@ export const importImages = (node: Space, bin: string, archive: string): Promise
 export const callContainerd = (node: Space, bin: string, words: readonly string[]): Promise<string> =>
   inSpace(node, join(bin, "ctr"), ["--address", "/run/containerd/containerd.sock", "--namespace", "k8s.io", ...words]);
 
-/** An archive with the runtime's image, the stand-in for docker:dind and the scripted Engine, in the cache, built when what they are made of has
- *  changed: some minutes and 800 MB of disk the first time. */
+/** An archive with the runtime's image, the stand-ins for docker:dind and mongo:7 and the scripted Engine, in the cache, built
+ *  when what they are made of has changed: some minutes and 1 GB of disk the first time. */
 export async function ensureProductImages(place: Place, env: NodeJS.ProcessEnv): Promise<string> {
   const dir = join(place.cacheDir, "cluster", "images");
   const path = join(dir, `product-${(await hashSources()).slice(0, 16)}.tar`);
@@ -86,16 +90,17 @@ export async function ensureProductImages(place: Place, env: NodeJS.ProcessEnv):
   const wanted = await readFile(stamp, "utf8").catch(() => undefined);
   if (wanted !== undefined && (await hashFile(path).catch(() => "")) === wanted) return path;
   const began = performance.now();
-  place.say(`building the images ${RUNTIME_IMAGE} and ${DIND_IMAGE} (a stand-in)`);
+  place.say(`building the images ${RUNTIME_IMAGE}, ${DIND_IMAGE} and ${MONGO_IMAGE} (stand-ins)`);
   const builder = await openImageBuilder(place, env);
   const docker = (...args: string[]) => run("docker", args, { env: { ...process.env, DOCKER_HOST: builder.dockerHost } });
   try {
     await docker("build", "--network", "host", "-t", DIND_IMAGE, dindDir);
+    await docker("build", "--network", "host", "-t", MONGO_IMAGE, "-f", join(mongoDir, "Dockerfile"), libDir);
     await docker("build", "--network", "host", "-t", RUNTIME_IMAGE, root);
     await docker("build", "-t", SCRIPTED_IMAGE, await scriptedContext(place.runDir));
     await mkdir(dir, { recursive: true });
     // Their base is in it once, for they share its layer.
-    await docker("save", "-o", `${path}.new`, RUNTIME_IMAGE, DIND_IMAGE, SCRIPTED_IMAGE);
+    await docker("save", "-o", `${path}.new`, RUNTIME_IMAGE, DIND_IMAGE, MONGO_IMAGE, SCRIPTED_IMAGE);
     await rename(`${path}.new`, path);
     await writeFile(stamp, await hashFile(path));
   } finally {
@@ -122,10 +127,11 @@ async function hashSources(): Promise<string> {
     ...names.map((name) => join(root, name)),
     ...(await filesBelow(join(root, "src"))),
     ...(await filesBelow(dindDir)),
+    ...(await filesBelow(mongoDir)),
     ...(await filesBelow(scriptedDir)),
   ];
   files.push(...supportFiles.map((name) => join(root, "test", "support", name)));
-  files.push(...(await filesBelow(join(root, "chart", "files")).catch(() => [])));
+  files.push(join(libDir, "mongo-requirements.txt"), ...(await filesBelow(join(root, "chart", "files")).catch(() => [])));
   const hash = createHash("sha256").update(process.versions.node);
   for (const file of files) hash.update(`${relative(root, file)} ${await hashFile(file)}\n`);
   return hash.digest("hex");
