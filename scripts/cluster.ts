@@ -83,7 +83,7 @@ async function main(): Promise<number> {
       const place = { runDir, cacheDir: await openCache(process.env), say, signal: interrupt.signal };
       const cluster = await bringUp({ ...place, nodes, productImages: !values.bare });
       say(`up in ${seconds()}: ${cluster.nodes.join(", ")}; servers that pods are to reach listen on ${cluster.network.machine}`);
-      say(`Docker Engines in pods pull busybox and what was published with --registry-mirror=${cluster.mirror}`);
+      say("bots can have the images busybox (any tag) and bot-runner/demo-bot:1");
       say(`kubectl of its version: ${cluster.bin}/kubectl`);
       console.log(`export KUBECONFIG=${cluster.kubeconfig}`);
       return 0;

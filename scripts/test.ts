@@ -3,7 +3,7 @@
 import { setMaxListeners } from "node:events";
 
 import { openCache, type Say } from "./lib/cache.ts";
-import { buildCluster } from "./lib/cluster/tools-and-images.ts";
+import { buildCluster, buildHelms } from "./lib/cluster/tools-and-images.ts";
 import { watchInterrupt } from "./lib/interrupt.ts";
 import { cleanStaleRuns, openRun } from "./lib/run-dir.ts";
 import { type Parts, provideParts } from "./lib/test-parts.ts";
@@ -25,13 +25,14 @@ const suites: readonly Suite[] = [
   },
   // Brings its own parts: engines under their fences.
   { name: "faults", budgetSeconds: 360, checks: ["faults:short"], specs: [] },
+  { name: "chart", budgetSeconds: 480, checks: [], specs: ["test/chart/**/*.test.ts"], needsHelms: true },
   { name: "cluster", budgetSeconds: 720, checks: [], specs: ["test/cluster/**/*.test.ts"], needsCluster: true },
 ];
 
 const [word, ...more] = process.argv.slice(2);
 const chosen = suites.filter((suite) => word === undefined || suite.name === word);
 if (chosen.length === 0 || more.length > 0) {
-  console.error("Usage: ./scripts/test [quick|system|faults|cluster]");
+  console.error("Usage: ./scripts/test [quick|system|faults|chart|cluster]");
   process.exit(64);
 }
 
@@ -56,13 +57,19 @@ try {
       // On a developer's machine what can run runs; with CI=true green must mean that everything ran.
       if (strict) total.failed += parts.faults.length;
     }
+    let helms: NodeJS.ProcessEnv = {};
+    if (suite.needsHelms) {
+      const began = performance.now();
+      helms = await buildHelms({ runDir: run.dir, cacheDir: await openCache(process.env), say, signal: interrupt });
+      summary.push(`installs: ${seconds(began)} s for Helm 3 and 4`);
+    }
     if (suite.needsCluster) {
       const began = performance.now();
       await buildCluster({ runDir: run.dir, cacheDir: await openCache(process.env), say, signal: interrupt });
       summary.push(`installs: ${seconds(began)} s for the cluster`);
     }
     const began = performance.now();
-    const count = await runSuite(suite, { runDir: run.dir, say, env: parts?.env ?? {}, signal: interrupt });
+    const count = await runSuite(suite, { runDir: run.dir, say, env: { ...parts?.env, ...helms }, signal: interrupt });
     const took = seconds(began);
     // A skipped test proves nothing, so on CI it is no success.
     const failed = count.failed + (strict ? count.skipped : 0);

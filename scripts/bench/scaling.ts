@@ -20,7 +20,7 @@ const REQUESTS_PER_SECOND = 0.5;
 
 await runBareBench("bench:scaling", async (bench) => {
   const fleet = await ClusterFleet.up(bench.say);
-  const values = chartValues(fleet.cluster);
+  const values = chartValues();
   const release = fleet.release({ namespace: "bench", maxSegment: MAX_SEGMENT, values: { ...values, runtime: { timings: "default" } } });
   try {
     await release.install({ scaling: { maxReplicas: 40 } });

@@ -15,6 +15,8 @@ export interface Suite {
   readonly specs: readonly string[];
   /** Whether Docker and MongoDB are to be provided. */
   readonly needsParts?: boolean;
+  /** Whether Helm 3 and 4 are to be built first. */
+  readonly needsHelms?: boolean;
   /** Whether what a cluster is made of is to be built first: a first build's minutes are not the suite's. */
   readonly needsCluster?: boolean;
 }

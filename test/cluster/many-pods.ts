@@ -15,7 +15,7 @@ export function manyPods(fleet: () => ClusterFleet): void {
     let ids: string[] = [];
     before(async () => {
       const dind = { image: { repository, tag }, resources: { requests: { cpu: "10m", memory: "32Mi", "ephemeral-storage": "1Mi" } } };
-      release = fleet().release({ namespace: "many", values: { ...chartValues(fleet().cluster), dind } });
+      release = fleet().release({ namespace: "many", values: { ...chartValues(), dind } });
       await release.install();
     });
     after(async () => {

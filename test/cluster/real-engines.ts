@@ -52,7 +52,7 @@ export function realEngines(fleet: () => ClusterFleet): void {
       });
 
     before(async () => {
-      release = fleet().release({ namespace: "runtime", values: chartValues(fleet().cluster) });
+      release = fleet().release({ namespace: "runtime", values: chartValues() });
       await insert(first);
       await release.install(MAX);
     });

@@ -9,7 +9,7 @@ import { buildUp, type ClusterOptions } from "./build-up.ts";
 import { auditLog } from "./control-plane.ts";
 import { importImages } from "./images.ts";
 import { cutOff, mend, type Network, removeLink } from "./network.ts";
-import { type PublishedImage, publishImage, REGISTRY_PORT } from "./registry.ts";
+import { type PublishedImage, publishImage } from "./registry.ts";
 import { sendTo, type Space, unwant, want } from "./space.ts";
 import { deadSpaces, lockRunDir, readState, type State } from "./state.ts";
 
@@ -32,9 +32,7 @@ export interface Cluster {
   readonly heal: (node?: string) => Promise<void>;
   /** Gives all nodes the images of a `docker save` archive. */
   readonly load: (archive: string) => Promise<void>;
-  /** Mirror of Docker Hub for the Engines inside pods; it has `busybox`, the bots' image, and what was published. */
-  readonly mirror: string;
-  /** Lets bots pull this image. */
+  /** Lets bots pull this image, besides `busybox` and their demo's. */
   readonly publish: (image: PublishedImage) => Promise<void>;
   /** Sends a signal to a program, such as "kube-apiserver" of "hub" or "kubelet" of a node. One that ends starts again after 1 s. */
   readonly signal: (space: string, program: string, signal: string) => Promise<void>;
@@ -131,7 +129,6 @@ function connect(runDir: string, { network, hub, nodes, bin }: State): Cluster {
     load: async (archive) => {
       await Promise.all(nodes.map((node) => importImages(node, bin, archive)));
     },
-    mirror: `http://${network.api}:${REGISTRY_PORT}`,
     publish: (image) => publishImage(runDir, image),
     signal: (space, program, signal) => sendTo(spaceOf(space), program, signal),
     stop: (space, program) => unwant(spaceOf(space), program),

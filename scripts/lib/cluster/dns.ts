@@ -6,6 +6,7 @@ import { join } from "node:path";
 
 import { run } from "../command.ts";
 import type { Network } from "./network.ts";
+import { MIRROR_NAME } from "./registry.ts";
 
 export const clusterDomain = "cluster.local";
 
@@ -34,9 +35,15 @@ export const corefileOf = (runDir: string): string => join(runDir, "Corefile");
 
 // Nothing is cached: a Service is to be found as soon as it is there. Whatever lies outside is said not to exist, at once,
 // for there is no way out to ask anybody.
-export const corefile = ({ dns }: Network, kubeconfig: string): string => `. {
+export const corefile = ({ dns, api }: Network, kubeconfig: string): string => `. {
   bind ${dns}
   errors
+  template IN A ${MIRROR_NAME} {
+    answer "{{ .Name }} 60 IN A ${api}"
+  }
+  template IN AAAA ${MIRROR_NAME} {
+    rcode NOERROR
+  }
   kubernetes ${clusterDomain} in-addr.arpa ip6.arpa {
     kubeconfig ${kubeconfig}
   }

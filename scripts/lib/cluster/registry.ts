@@ -7,6 +7,8 @@ import { gzipSync } from "node:zlib";
 
 import { packTar, type TarEntry } from "../tar.ts";
 
+/** What pods call the mirror; the stand-in for docker:dind names it. */
+export const MIRROR_NAME = "mirror.test";
 /** Port of the mirror on the hub's address. */
 export const REGISTRY_PORT = 5000;
 export const MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json";
