@@ -87,8 +87,10 @@ export class KubernetesCluster implements Cluster {
     return rankPods(this.#pods?.items.values() ?? [], this.#kept()?.template);
   }
 
-  scaling(): Readonly<Record<string, string>> | undefined {
-    return this.#configMaps?.items.get(this.#options.configMap ?? "");
+  scaling(): ReturnType<Cluster["scaling"]> {
+    const maps = this.#configMaps;
+    if (maps === undefined) return undefined;
+    return maps.items.get(this.#options.configMap ?? "") ?? (maps.isFresh ? undefined : "unread");
   }
 
   async writeLease(write: LeaseWrite): Promise<LeaseReply> {

@@ -43,7 +43,9 @@ export class Autoscaler {
   #observed: Observed | undefined;
   #mayShrink = false;
   #state: ScalingState = {};
+  #hasRead = false;
   #refused = "";
+  #toldRefused = "";
   #held = "";
   #toldMissing = "";
   #last: FleetView["lastScaling"];
@@ -81,8 +83,9 @@ export class Autoscaler {
     this.#bell.ring();
   }
 
-  /** Something in the cluster has changed. */
+  /** Something in the cluster has changed. Bounds are read in every process, so that each can say which ones hold. */
   onCluster(): void {
+    this.#readSettings();
     this.#bell.ring();
   }
 
@@ -92,7 +95,7 @@ export class Autoscaler {
     this.#observed = undefined;
     this.#state = {};
     this.#marked.clear();
-    this.#toldMissing = "";
+    this.#toldMissing = this.#toldRefused = "";
     while (!signal.aborted) {
       let leftMs = Infinity;
       await tolerate(
@@ -109,7 +112,8 @@ export class Autoscaler {
   /** One decision, and what follows from it. Returns after what time another look is due at the latest. */
   async #round(signal: AbortSignal): Promise<number> {
     const { cluster, clock, bus } = this.#options;
-    await this.#readSettings();
+    if (!this.#readSettings()) return Infinity;
+    await this.#tellRefused();
     const deployment = cluster.deployment();
     const observed = this.#observed;
     if (deployment === undefined || observed === undefined) return Infinity;
@@ -212,16 +216,27 @@ export class Autoscaler {
     return this.#options.cluster.pods().filter((pod) => pod.isLost && !pod.isTerminating).length;
   }
 
-  async #readSettings(): Promise<void> {
+  /** Whether it is known by what to scale. */
+  #readSettings(): boolean {
     const { cluster, base, bus } = this.#options;
-    const read = readScalingSettings(cluster.scaling() ?? {}, base);
+    const data = cluster.scaling() ?? {};
+    if (data === "unread") return false;
+    const read = readScalingSettings(data, base);
     const refused = read.faults.join("; ");
-    if (refused !== this.#refused && refused !== "") {
-      bus.emit("scaling:refused", { reason: refused });
-      await this.#say("Warning", "InvalidScaling", `${refused}: the bounds from before hold`);
-    }
+    if (refused !== this.#refused && refused !== "") bus.emit("scaling:refused", { reason: refused });
     this.#refused = refused;
-    if ("settings" in read) this.#settings = read.settings;
+    if (!("settings" in read)) return true;
+    const isNews = !this.#hasRead || JSON.stringify(read.settings) !== JSON.stringify(this.#settings);
+    this.#settings = read.settings;
+    this.#hasRead = true;
+    if (isNews) bus.emit("scaling:settings", read.settings);
+    return true;
+  }
+
+  async #tellRefused(): Promise<void> {
+    if (this.#refused === this.#toldRefused) return;
+    this.#toldRefused = this.#refused;
+    if (this.#refused !== "") await this.#say("Warning", "InvalidScaling", `${this.#refused}: the bounds from before hold`);
   }
 
   #missing(): MissingPods {

@@ -13,8 +13,8 @@ export interface Cluster {
   deployment(): DeploymentView | undefined;
   /** The Deployment's pods as last seen. */
   pods(): readonly PodView[];
-  /** Bounds and mode from the watched ConfigMap, as text by key; undefined without one. */
-  scaling(): Readonly<Record<string, string>> | undefined;
+  /** Bounds and mode from the watched ConfigMap, as text by key; undefined without one; `unread` before the first look. */
+  scaling(): Readonly<Record<string, string>> | "unread" | undefined;
 
   writeLease(write: LeaseWrite): Promise<LeaseReply>;
   deleteLease(sid: string): Promise<void>;

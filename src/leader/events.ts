@@ -3,6 +3,7 @@ import type { AdmissionStep } from "../core/admission.ts";
 import type { AssignmentStep } from "../core/assignment.ts";
 import type { Figures } from "../core/figures.ts";
 import type { MissingPods } from "../core/records.ts";
+import type { ScalingSettings } from "../core/scaling-settings.ts";
 
 /** What the leader tells about itself. */
 export type LeaderEvents = {
@@ -27,6 +28,9 @@ export type LeaderEvents = {
   scaled: [{ from: number; to: number; why: string; at: Date; /** Who wrote it, where it was not this process. */ leader?: string }];
   /** Not scaling though another count is wanted; once for each hold. */
   "scaling:held": [{ why: string; replicas: number; foreign: string | undefined }];
+  /** The bounds that hold from now on. */
+  "scaling:settings": [ScalingSettings];
+  /** Bounds that make no sense; those from before hold. */
   "scaling:refused": [{ reason: string }];
   /** The cluster refuses pods or cannot place them; once for each change of that. */
   "pods:missing": [MissingPods];

@@ -30,7 +30,7 @@ import type { Engine } from "../worker/ports.ts";
 import { SoloLifeline } from "../worker/solo-lifeline.ts";
 import { MAX_TICK_AGE_MS, Worker } from "../worker/worker.ts";
 import { beginHeartbeat } from "./begin-heartbeat.ts";
-import { type ClusterSide, openClusterSide, scalingOf } from "./cluster-side.ts";
+import { type ClusterSide, openClusterSide } from "./cluster-side.ts";
 import { createLeadership, type Leadership } from "./leadership.ts";
 import { live } from "./live.ts";
 import { fleetOf, join, type Membership } from "./membership.ts";
@@ -85,7 +85,7 @@ export class Runtime {
     const config = this.#config;
     const { podName: pod, namespace, coordination } = config;
     this.#log.info("Starting runtime", { version: this.#version, coordination, pod, namespace });
-    if (coordination === "kubernetes") this.#log.info("autoscaler: on, the leader scales", { ...scalingOf(config) });
+    if (coordination === "kubernetes") this.#log.info("autoscaler: on, the leader scales", { deployment: config.deploymentName });
     else this.#log.info("autoscaler: off, nothing scales these processes", { coordination });
     this.#http = await this.#listen();
     this.#log.info("Listening", { port: this.#http.port });

@@ -120,6 +120,9 @@ function tellScaling(bus: LeaderBus, log: Log, metrics: Metrics): void {
     else if (why === "cooldown") log.info("autoscaler: holding for the cooldown", { replicas });
     else log.info("autoscaler: holding", { why, replicas });
   });
+  bus.on("scaling:settings", ({ mode, min, max, standby, checkIntervalMs, cooldownMs }) =>
+    log.info("autoscaler: these bounds hold, cooldown included", { mode, min, max, standby, checkIntervalMs, cooldownMs }),
+  );
   bus.on("scaling:refused", ({ reason }) => log.warn("autoscaler: kept the bounds from before, the new ones are invalid", { reason }));
   bus.on("pods:missing", ({ failure, pending }) => {
     if (failure !== null) log.warn("The cluster refuses new pods", { reason: failure });

@@ -21,7 +21,7 @@ export const aPod = (name: string, over: Partial<PodView> = {}): PodView => ({
 export class FakeCluster implements Cluster {
   view: DeploymentView | undefined = { replicas: 3, isRollingOut: false, foreignScaler: undefined, failure: undefined };
   readonly running = new Map<string, PodView>();
-  settings: Readonly<Record<string, string>> | undefined;
+  settings: ReturnType<Cluster["scaling"]>;
   readonly writes: string[] = [];
   readonly told: string[] = [];
   readonly deleted: string[] = [];
@@ -50,7 +50,7 @@ export class FakeCluster implements Cluster {
   pods(): readonly PodView[] {
     return [...this.running.values()];
   }
-  scaling(): Readonly<Record<string, string>> | undefined {
+  scaling(): ReturnType<Cluster["scaling"]> {
     return this.settings;
   }
   writeLease(): Promise<LeaseReply> {

@@ -59,6 +59,12 @@ export class Release {
     return this.db.collection("bots");
   }
 
+  /** For commands as people type them. */
+  get env(): NodeJS.ProcessEnv {
+    const { bin, kubeconfig } = this.options.cluster;
+    return { ...process.env, KUBECONFIG: kubeconfig, ...(bin !== "" && { PATH: `${bin}:${process.env["PATH"]}` }) };
+  }
+
   kubectl(...words: readonly string[]): Promise<string> {
     return this.#run("kubectl", ["--request-timeout=20s", "-n", this.options.namespace, ...words]);
   }
@@ -148,8 +154,8 @@ export class Release {
   }
 
   #run(program: string, words: readonly string[]): Promise<string> {
-    const { bin, kubeconfig } = this.options.cluster;
-    return run(bin === "" ? program : join(bin, program), words, { env: { ...process.env, KUBECONFIG: kubeconfig }, timeoutMs: 120_000 });
+    const { bin } = this.options.cluster;
+    return run(bin === "" ? program : join(bin, program), words, { env: this.env, timeoutMs: 120_000 });
   }
 }
 

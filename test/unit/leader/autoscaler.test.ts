@@ -18,6 +18,7 @@ describe("leader/autoscaler Autoscaler", () => {
   let store: ModelStore;
   let scaler: Autoscaler;
   let told: string[];
+  let bounds: string[];
   let end: AbortController;
   let running: Promise<void>;
 
@@ -43,10 +44,11 @@ describe("leader/autoscaler Autoscaler", () => {
     clock = new FakeClock();
     cluster = new FakeCluster();
     store = new ModelStore();
-    told = [];
+    [told, bounds] = [[], []];
     const bus = new EventEmitter<LeaderEvents>();
     bus.on("scaled", ({ from, to, why }) => told.push(`${from}->${to} ${why}`));
     bus.on("scaling:held", ({ why }) => told.push(`held ${why}`));
+    bus.on("scaling:settings", ({ min, max }) => bounds.push(`${min} ${max}`));
     bus.on("scaling:refused", ({ reason }) => told.push(`refused ${reason}`));
     scaler = new Autoscaler({ cluster, store, clock, bus, base, pod: "lead" });
     end = new AbortController();
@@ -192,6 +194,20 @@ describe("leader/autoscaler Autoscaler", () => {
     await clock.advance(1);
     expect(told.filter((line) => line.startsWith("refused"))).to.have.length(1);
     expect(scaler.settings).to.deep.include({ min: 5, max: 40 });
+    expect(bounds).to.deep.equal(["3 40", "5 40"]);
+    expect(cluster.told.filter((line) => line.startsWith("InvalidScaling"))).to.have.length(1);
+  });
+
+  it("scales by nothing before it has read the ConfigMap that there is", async () => {
+    cluster.settings = "unread";
+    await clock.advance(0);
+    scaler.onObserved(look(10));
+    await clock.advance(60_000);
+    expect(cluster.writes).to.deep.equal([]);
+    cluster.settings = { MAX_REPLICAS: "4" };
+    scaler.onCluster();
+    await clock.advance(1);
+    expect(cluster.writes).to.deep.equal(["3->4"]);
   });
 
   it("leaves the count to KEDA, and still says what it should be", async () => {
