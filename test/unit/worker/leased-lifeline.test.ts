@@ -81,6 +81,22 @@ describe("worker/leased-lifeline LeasedLifeline", () => {
       expect([lifeline.right(), lifeline.remainingMs(), thread.ended]).to.deep.equal(["stop", 0, 1]);
     });
 
+  it("is not lost when a renewal finds that we ourselves have left", async () => {
+    await lifeline.stepDown("gone");
+    const end = new AbortController();
+    const running = lifeline
+      .run(end.signal, () => true)
+      .then(
+        () => "in peace",
+        (error: unknown) => error,
+      );
+    thread.renewed({ ...opened, lost: "ended" });
+    await clock.advance(0);
+    end.abort();
+    expect(await running).to.equal("in peace");
+    expect([stepped, thread.ended]).to.deep.equal([["gone"], 1]);
+  });
+
   it("is lost when the database begins another life, and stays so whatever the thread says late", async () => {
     lifeline.sawLife("life");
     expect(lifeline.right()).to.equal("start");
