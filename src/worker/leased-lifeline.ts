@@ -35,6 +35,7 @@ export class LeasedLifeline implements Lifeline {
   readonly #thread: Thread;
   readonly #pulse: Pulse;
   #view: SessionView;
+  #hasLeft = false;
 
   constructor(session: Session, options: LeasedOptions) {
     this.sid = session.sid;
@@ -70,6 +71,7 @@ export class LeasedLifeline implements Lifeline {
 
   async stepDown(to: "draining" | "gone"): Promise<void> {
     this.#say({ kind: "drain" });
+    this.#hasLeft ||= to === "gone";
     await this.#session.stepDown(to);
   }
 
@@ -97,6 +99,7 @@ export class LeasedLifeline implements Lifeline {
   #hear({ session, isDrainAsked, tried }: FromHeartbeat): void {
     const { bus } = this.#options;
     this.isDrainAsked = isDrainAsked;
+    if (this.#hasLeft && session.lost === "ended") return; // by ourselves: a renewal only came after our last word
     if (tried?.reason !== undefined) bus.emit("session:unrenewed", { store: tried.store, reason: tried.reason });
     else if (tried !== undefined && session.lost === undefined) bus.emit("session:renewed", { store: tried.store });
     if (this.#view.lost === undefined) this.#take(session);

@@ -13,7 +13,8 @@ export interface Lifeline {
   set isDegraded(is: boolean);
   /** The database's life was read: in another one this session does not exist. */
   sawLife(incarnation: string | undefined): void;
-  /** Says that this worker is on its way out, or has left. Every later renewal says the first again, should this be lost. */
+  /** Says that this worker is on its way out, or has left. Every later renewal says the first again, should this be lost.
+   *  After the second nothing is left to lose: that the session has ended is no fault then. */
   stepDown(to: "draining" | "gone"): Promise<void>;
   /** Keeps the session alive until the signal aborts; `isAlive` says whether this process's own loops still come round:
    *  a lease that is held for a dead process keeps its bots from everybody.

@@ -27,6 +27,7 @@ export class SoloLifeline implements Lifeline {
   readonly #options: SoloOptions;
   #view: SessionView;
   #isDraining = false;
+  #hasLeft = false;
 
   constructor(session: Session, options: SoloOptions) {
     this.sid = session.sid;
@@ -45,6 +46,7 @@ export class SoloLifeline implements Lifeline {
 
   stepDown(to: "draining" | "gone"): Promise<void> {
     this.#isDraining = true;
+    this.#hasLeft ||= to === "gone";
     return this.#session.stepDown(to);
   }
 
@@ -56,7 +58,9 @@ export class SoloLifeline implements Lifeline {
       isDraining: () => this.#isDraining,
       mayRenew: isAlive,
       onTried: ({ change, isDrainAsked, error }) => {
-        this.#view = change(this.#view);
+        const view = change(this.#view);
+        if (this.#hasLeft && view.lost === "ended") return; // by ourselves: a renewal only came after our last word
+        this.#view = view;
         this.isDrainAsked = isDrainAsked;
         if (error !== undefined) bus.emit("round:failed", { loop: "heartbeat", error });
         else if (this.#view.lost === undefined) bus.emit("session:renewed", { store: "mongodb" });
