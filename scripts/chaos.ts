@@ -160,10 +160,14 @@ async function change(): Promise<void> {
   await withDb((db) => fleet.change(db));
 }
 
-/** The server fails so many of the runtime's commands, and nobody else's. */
+/** The server fails so many of the runtime's commands, and nobody else's, and is well again after a moment: one that still
+ *  refuses during the calm would be judged as the runtime's fault. */
 async function failMongo(failCommands: readonly string[], fault: Readonly<Record<string, unknown>>): Promise<void> {
   const data = { appName: "bot-runner", failCommands, ...fault };
-  await withDb((db) => db.admin().command({ configureFailPoint: "failCommand", mode: { times: between(1, 20) }, data }));
+  const order = (mode: unknown) => withDb((db) => db.admin().command({ configureFailPoint: "failCommand", mode, data }));
+  await order({ times: between(1, 20) });
+  await pause(between(500, 4_000));
+  await order("off");
 }
 
 async function withDb<T>(act: (db: ReturnType<MongoClient["db"]>) => Promise<T>): Promise<T> {
