@@ -7,6 +7,7 @@ import type { StatusRecord } from "../core/records.ts";
 import { type BotMemory, FRESH, whileNameHeld } from "../core/restart.ts";
 import { isPassing } from "../process/retry.ts";
 import type { Want } from "./desired.ts";
+import { ImageWaits } from "./image-waits.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
 import { executors, type StepContext } from "./steps.ts";
 import { TakeOver } from "./take-over.ts";
@@ -24,10 +25,10 @@ export class Bots {
   readonly #queue: KeyedQueue<BotId>;
   readonly #faults = new Map<BotId, number>();
 
-  constructor(context: Omit<StepContext, "memory" | "takeOver">) {
+  constructor(context: Omit<StepContext, "memory" | "takeOver" | "imageWaits">) {
     const { clock, random } = context;
     const takeOver = new TakeOver({ clock, random, request: (bot, at) => this.#queue.request(bot, at) });
-    this.#context = { ...context, takeOver, memory: new Map<BotId, BotMemory>() };
+    this.#context = { ...context, takeOver, memory: new Map<BotId, BotMemory>(), imageWaits: new ImageWaits() };
     this.#queue = new KeyedQueue(clock, (bot, looking, signal) => this.#visit(bot, looking, signal));
   }
 
@@ -36,7 +37,10 @@ export class Bots {
   }
 
   request(bots: Iterable<BotId>): void {
-    for (const bot of bots) this.#queue.request(bot);
+    for (const bot of bots) {
+      this.#queue.request(bot);
+      this.#context.imageWaits.look(bot);
+    }
   }
 
   /** These bots became ours: what runs of them is adopted before anything is started. Visits are still to be asked for. */

@@ -14,6 +14,7 @@ import {
 } from "../core/restart.ts";
 import type { DesiredBots, Want } from "./desired.ts";
 import type { WorkerBus } from "./events.ts";
+import type { ImageWaits } from "./image-waits.ts";
 import type { Engine, WorkerStore } from "./ports.ts";
 import type { Reports } from "./reports.ts";
 import type { Slots } from "./slots.ts";
@@ -30,6 +31,7 @@ export type StepContext = {
   readonly memory: Map<BotId, BotMemory>;
   readonly slots: Slots<SegmentId>;
   readonly takeOver: TakeOver;
+  readonly imageWaits: ImageWaits;
   readonly bus: WorkerBus;
   readonly clock: Clock;
   readonly random: () => number;
@@ -45,12 +47,13 @@ type Act<Step> = (step: Step, bot: BotId, want: Want | undefined, context: StepC
 export const executors: { readonly [K in Exclude<ContainerStep["kind"], "wait">]: Act<Extract<ContainerStep, { kind: K }>> } = {
   async start({ why }, bot, want, context, signal) {
     if (want?.desired.want !== "run" || !context.mayStart(want) || !context.takeOver.admits(bot)) return false;
-    const { engine, slots, memory, reports, clock, random, bus } = context;
+    const { engine, slots, memory, reports, clock, random, bus, imageWaits } = context;
     const { spec, hash, segment, epoch, sid } = want.desired;
     const began = clock.mono();
     reports.starting(want, memory.get(bot) ?? FRESH);
     try {
-      await engine.ensureImage(spec.image, spec.imagePullPolicy ?? "if-not-present", signal);
+      const provide = (s: AbortSignal) => engine.ensureImage(spec.image, spec.imagePullPolicy ?? "if-not-present", s);
+      if (!(await imageWaits.for(bot, () => isSame(want, context.desired.get(bot)), provide, signal))) return true;
       return await slots.use(segment, async () => {
         // The wait for the image and the slot may have been long: what was decided then need not hold now.
         if (context.desired.get(bot) !== want || !context.mayStart(want)) return true;
@@ -133,3 +136,10 @@ export const executors: { readonly [K in Exclude<ContainerStep["kind"], "wait">]
     return true;
   },
 };
+
+/** Whether the same should run as before; a want that was only read again is another object. */
+function isSame({ desired: then }: Want, now: Want | undefined): boolean {
+  if (then.want !== "run" || now?.desired.want !== "run") return false;
+  const { hash, epoch, sid } = now.desired;
+  return hash === then.hash && epoch === then.epoch && sid === then.sid;
+}
