@@ -77,8 +77,7 @@ export class ChaosWorld {
   /** The daemon is killed, and with it every bot; what it knew of them stays on its disk. */
   async restartDocker(): Promise<void> {
     await this.signalDocker("SIGKILL");
-    await this.#docker?.stop();
-    this.#docker = await startPrivateDocker({ ...this.#place, keepContainers: true });
+    await this.#docker?.restart();
   }
 
   async signalDocker(name: NodeJS.Signals): Promise<void> {

@@ -1,155 +1,76 @@
 // A Docker Engine of our own that leaves nothing: it lives in its own pid, mount and net namespaces, which take its
 // shims, mounts, bridges and iptables rules with them when its init ends. See docker-namespace.sh for the watch that
 // ends it when this process dies.
-import { spawn } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
-import { basename, join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
+import { mkdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
 
-import type { Place } from "./cache.ts";
 import { until } from "./command.ts";
-import { findProgram, installPackages, systemPath } from "./debian.ts";
-import { answers, connectDocker } from "./find-docker.ts";
-import { recordCgroup, recordProcess, removeCgroup } from "./run-dir.ts";
+import { type Engine, type EngineOptions, findPrograms, kindOf, type Programs, startEngine } from "./docker-engine.ts";
+import { connectDocker } from "./find-docker.ts";
+import { holdLock } from "./hold-lock.ts";
 
-export interface PrivateDocker {
-  /** For DOCKER_HOST: unix:///... */
-  readonly dockerHost: string;
-  /** Stable for a data root, different for engines side by side. */
-  readonly engineId: string;
-  /** Kills what still runs, ends the engine and removes its cgroups. May be called twice. */
-  readonly stop: () => Promise<void>;
+export interface PrivateDocker extends Engine {
+  /** Ends the engine, if it has not ended yet, and starts another on the same data, with the containers that this one held. */
+  readonly restart: () => Promise<void>;
 }
 
-export interface PrivateDockerOptions extends Place {
-  /** `none`: bots reach nothing outside, and the machine's network is not touched. `host`: for `docker build`, whose
-   *  steps need the package registries; then there is neither bridge nor iptables rule. @default "none" */
-  readonly network?: "none" | "host";
-  /** Leaves what the last engine on this data root held: a restart, not a fresh start. @default false */
-  readonly keepContainers?: boolean;
-}
-
-const LOCKED = 75;
-const ownNetwork = ["--icc=false", "--default-address-pool", "base=10.10.0.0/16,size=24"];
-const hostNetwork = ["--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"];
-
-export async function startPrivateDocker(options: PrivateDockerOptions): Promise<PrivateDocker> {
+export async function startPrivateDocker(options: EngineOptions): Promise<PrivateDocker> {
   const programs = await findPrograms(options);
   const kind = kindOf(options.network);
-  // Images survive in the cache, so a second run is quick. Two runs at once each lock a data root of their own.
+  // Images survive in the cache, so a second run is quick. Two runs at once each have a data root of their own, and keep it
+  // while their engine is away: a restart is on the same data, whoever else starts one meanwhile.
   for (let slot = 1; slot <= 16; slot++) {
     const root = join(options.cacheDir, `${kind}-${slot}`);
-    let engine = await startEngine(options, programs, root);
-    if (engine === "ended") {
-      // A killed machine can leave a data root that no engine reads; what it held can be made again.
-      await rm(join(root, "data"), { recursive: true, force: true });
-      engine = await startEngine(options, programs, root);
-    }
+    await mkdir(root, { recursive: true });
+    const reserved = await holdLock(join(root, "reserved"));
+    if (reserved === undefined) continue;
+    const engine = await startFresh(options, programs, root).catch(async (error: unknown) => {
+      await reserved.release();
+      throw error;
+    });
+    if (engine !== "locked" && engine !== "ended") return keepEngine(engine, () => startEngine(options, programs, root), reserved.release);
+    await reserved.release();
     if (engine === "ended") break;
-    if (engine !== "locked") return engine;
   }
-  const log = await readFile(join(options.runDir, `${kind}d.log`), "utf8").catch(() => "");
-  throw new Error(`Cannot start a private Docker Engine:\n${log.split("\n").slice(-20).join("\n")}`);
-}
+  throw new Error(`Cannot start a private Docker Engine:\n${await lastWords(options)}`);
 
-type Programs = { readonly dockerd: string; readonly init: string };
-
-// By package name, so that what is missing can be installed.
-const locate = async () => ({
-  "docker.io": await findProgram("dockerd"),
-  tini: await findProgram("tini", "docker-init"),
-  iptables: await findProgram("iptables"),
-});
-
-async function findPrograms({ say }: Place): Promise<Programs> {
-  const missing = Object.entries(await locate()).flatMap(([name, path]) => (path ? [] : [name]));
-  await installPackages(missing, say);
-  const { "docker.io": dockerd, tini: init } = await locate();
-  if (!dockerd || !init) throw new Error(`Cannot find dockerd and tini after installing "${missing.join(" ")}"`);
-  return { dockerd, init };
-}
-
-/** "ended": before it answered. "locked": another run uses this data root. */
-async function startEngine(options: PrivateDockerOptions, programs: Programs, root: string): Promise<PrivateDocker | "ended" | "locked"> {
-  const { runDir } = options;
-  const kind = kindOf(options.network);
-  const socket = join(runDir, `${kind}.sock`);
-  const cgroup = `${basename(runDir)}-${kind}`;
-  await mkdir(join(root, "data"), { recursive: true });
-  await writeFile(join(runDir, `${kind}d.json`), "{}");
-  // Pid files of an engine that was killed stop the next one.
-  await rm(join(runDir, `${kind}-exec`), { recursive: true, force: true });
-  await rm(join(runDir, `${kind}.pid`), { force: true });
-  await recordCgroup(runDir, cgroup);
-
-  const log = openSync(join(runDir, `${kind}d.log`), "w");
-  const child = spawn("flock", commandLine(options, programs, root), {
-    detached: true,
-    stdio: ["pipe", log, log],
-    env: { ...withoutDocker(process.env), PATH: systemPath },
-  });
-  closeSync(log);
-  let end: "ended" | "locked" | undefined;
-  const ended = new Promise<void>((done) => {
-    child.once("error", () => {
-      end = "ended";
-      done();
-    });
-    child.once("exit", (code) => {
-      end = code === LOCKED ? "locked" : "ended";
-      done();
-    });
-  });
-  // The pipe is only ever closed; a write to it after the engine's end is nobody's fault.
-  child.stdin?.on("error", () => undefined);
-  if (child.pid) await recordProcess(runDir, child.pid);
-
-  const dockerHost = `unix://${socket}`;
-  const stop = async () => {
-    await killContainers(dockerHost);
-    child.stdin?.end();
-    const gone = await Promise.race([ended.then(() => true), sleep(20_000, false, { ref: false })]);
-    if (!gone) child.kill("SIGKILL");
-    await ended;
-    await removeCgroup(cgroup);
-  };
-  try {
-    const isUp = async () => end ?? ((await answers(dockerHost, 1000)) ? "up" : undefined);
-    const state = await until("the private Docker Engine", 60_000, isUp);
-    if (state !== "up") {
-      await removeCgroup(cgroup);
-      return state;
-    }
-    const docker = connectDocker(dockerHost);
-    if (options.keepContainers !== true) await removeLeftovers(docker);
-    const { ID: engineId } = (await docker.info()) as { ID: string };
-    let stopping: Promise<void> | undefined;
-    return { dockerHost, engineId, stop: () => (stopping ??= stop()) };
-  } catch (cause) {
-    await stop();
-    throw new Error("Cannot start a private Docker Engine", { cause });
+  /** The engine, and those that follow it on its data. */
+  function keepEngine(first: Engine, again: () => Promise<Engine | "ended" | "locked">, release: () => Promise<void>): PrivateDocker {
+    let engine = first;
+    const stop = async (): Promise<void> => {
+      await engine.stop();
+      await release();
+    };
+    const restart = async (): Promise<void> => {
+      await engine.stop();
+      // The last process of the old namespace may hold the data a moment longer.
+      const next = await until("the data of the last Docker Engine to be free", 30_000, async () => {
+        const started = await again();
+        return started === "locked" ? undefined : started;
+      });
+      if (next === "ended") throw new Error(`Cannot start the Docker Engine again:\n${await lastWords(options)}`);
+      engine = next;
+    };
+    return { dockerHost: first.dockerHost, engineId: first.engineId, stop, restart };
   }
 }
 
-/** flock, unshare, an init, docker-namespace.sh, dockerd: each starts the next. */
-function commandLine({ runDir, network = "none" }: PrivateDockerOptions, programs: Programs, root: string): string[] {
-  const kind = kindOf(network);
-  const engine = [
-    [programs.dockerd, "--config-file", join(runDir, `${kind}d.json`), "--data-root", join(root, "data")],
-    ["--exec-root", join(runDir, `${kind}-exec`), "--pidfile", join(runDir, `${kind}.pid`), "-H", `unix://${join(runDir, `${kind}.sock`)}`],
-    ["--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", `/${basename(runDir)}-${kind}`],
-    ["--userland-proxy=false", "--live-restore=false", "--log-driver=local"],
-    network === "none" ? ownNetwork : hostNetwork,
-  ].flat();
-  const inside = ["sh", join(import.meta.dirname, "docker-namespace.sh"), join(root, "etc"), ...engine];
-  const namespaces = ["--pid", "--mount", "--mount-proc", ...(network === "none" ? ["--net"] : [])];
-  const init = ["unshare", "--fork", "--kill-child", ...namespaces, programs.init, "--", ...inside];
-  // The lock is held by an inherited descriptor: it ends with the last process of the namespace, and not before.
-  return ["--nonblock", "--no-fork", "--conflict-exit-code", String(LOCKED), join(root, "lock"), ...init];
+async function lastWords({ runDir, network }: EngineOptions): Promise<string> {
+  const log = await readFile(join(runDir, `${kindOf(network)}d.log`), "utf8").catch(() => "");
+  return log.split("\n").slice(-20).join("\n");
 }
 
-const kindOf = (network: PrivateDockerOptions["network"]) => (network === "host" ? "builder" : "docker");
+/** As a run should find it: without what an earlier one left. */
+async function startFresh(options: EngineOptions, programs: Programs, root: string): Promise<Engine | "ended" | "locked"> {
+  let engine = await startEngine(options, programs, root);
+  if (engine === "ended") {
+    // A killed machine can leave a data root that no engine reads; what it held can be made again.
+    await rm(join(root, "data"), { recursive: true, force: true });
+    engine = await startEngine(options, programs, root);
+  }
+  if (engine !== "ended" && engine !== "locked") await removeLeftovers(connectDocker(engine.dockerHost));
+  return engine;
+}
 
 // A killed run may have left containers and networks in the data root: they are nobody's bots any more.
 async function removeLeftovers(docker: ReturnType<typeof connectDocker>): Promise<void> {
@@ -157,14 +78,3 @@ async function removeLeftovers(docker: ReturnType<typeof connectDocker>): Promis
   await Promise.all(containers.map((c) => docker.getContainer(c.Id).remove({ force: true, v: true })));
   await docker.pruneNetworks();
 }
-
-// Otherwise the engine would wait up to ten seconds for containers that ignore SIGTERM.
-async function killContainers(dockerHost: string): Promise<void> {
-  if (!(await answers(dockerHost, 1000))) return;
-  const docker = connectDocker(dockerHost);
-  const running = await docker.listContainers().catch(() => []);
-  await Promise.allSettled(running.map((c) => docker.getContainer(c.Id).kill({ abortSignal: AbortSignal.timeout(5000) })));
-}
-
-const withoutDocker = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
-  Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith("DOCKER_")));

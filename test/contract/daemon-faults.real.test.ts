@@ -113,8 +113,7 @@ const idle = (id: string, over: object = {}) => aDocument(id, { command: ["sleep
     await fleet.start(idle("a"), idle("b"));
     for (const id of ["a", "b"]) await w.untilRuns(id);
     await signalDocker(place.runDir, "SIGKILL");
-    await docker.stop();
-    docker = await startPrivateDocker({ ...place, keepContainers: true });
+    await docker.restart();
     await eventually("both ends are recorded", async () => w.runs().length === 2);
     for (const id of ["a", "b"]) await w.untilRuns(id);
     expect(w.runs().map(({ oom, endedWhy }) => [oom, endedWhy])).to.deep.equal([
