@@ -12,6 +12,7 @@ const script: Record<string, string> = {
   crasher: "sleep 0.3; exit 4",
   oneshot: "sleep 0.5; exit 0",
   astray: "while true; do date; sleep 1; done",
+  pulled: "while true; do date; sleep 1; done",
 };
 
 /** An image of a registry that is not there: each try to pull it fails. */
@@ -24,16 +25,18 @@ const MAX_BOTS = 40;
 export class ChaosFleet {
   readonly #bots = new Map<string, Bot>();
   readonly #random: () => number;
+  readonly #imageOf: (tag: number) => string;
   #next = 0;
+  #nextTag = 1;
 
-  constructor(random: () => number) {
+  /** @param imageOf an image that a registry has, another one for each tag */
+  constructor(random: () => number, imageOf: (tag: number) => string) {
     this.#random = random;
+    this.#imageOf = imageOf;
   }
 
   async add(db: Db): Promise<void> {
-    const bot = this.#make();
-    await db.collection<Bot>("bots").replaceOne({ _id: bot._id }, bot, { upsert: true });
-    this.#bots.set(bot._id, bot);
+    await this.#write(db, this.#make(this.#kind()));
   }
 
   /** Writes one random change as a user would: most often a new version, at times a bot comes, goes, sleeps or wakes. */
@@ -49,9 +52,7 @@ export class ChaosFleet {
       this.#bots.delete(pick);
       return;
     }
-    const bot = dice < 0.6 ? { ...old, enabled: !old.enabled } : { ...old, ...this.#version(old) };
-    await bots.replaceOne({ _id: pick }, bot, { upsert: true });
-    this.#bots.set(pick, bot);
+    await this.#write(db, dice < 0.6 ? { ...old, enabled: !old.enabled } : { ...old, ...this.#version(old) });
   }
 
   /** Many changes at once, some of them to the same bot. */
@@ -59,20 +60,44 @@ export class ChaosFleet {
     for (let n = 0; n < changes; n++) await this.change(db);
   }
 
+  /** Wants images that the engine has not yet: for two bots of the registry, and for a new one while there is room. */
+  async pull(db: Db): Promise<void> {
+    const some = [...this.#bots.values()].filter(isPulled).slice(0, 2);
+    const more = some.length === 0 || this.size < MAX_BOTS ? [this.#make("pulled")] : [];
+    for (const bot of [...some, ...more]) await this.#write(db, { ...bot, enabled: true, image: this.#newImage() });
+  }
+
+  /** What a user does after a registry refused his password: whatever stays until the document changes, changes. */
+  async amend(db: Db): Promise<void> {
+    for (const bot of [...this.#bots.values()].filter(isPulled)) await this.#write(db, { ...bot, ...this.#version(bot) });
+  }
+
+  async #write(db: Db, bot: Bot): Promise<void> {
+    await db.collection<Bot>("bots").replaceOne({ _id: bot._id }, bot, { upsert: true });
+    this.#bots.set(bot._id, bot);
+  }
+
+  #newImage(): string {
+    return this.#imageOf(this.#nextTag++);
+  }
+
   #version(old: Bot): Partial<Bot> {
     if (old._id.startsWith("astray")) return { image: old.image === NOWHERE ? BOT_IMAGE : NOWHERE };
     return { env: { VERSION: String(this.#random()) } };
   }
 
-  #make(): Bot {
-    const kinds = ["steady", "steady", "steady", "steady", "deaf", "crasher", "oneshot", "astray"];
-    const kind = kinds[Math.floor(this.#random() * kinds.length)] ?? "steady";
+  #kind(): string {
+    const kinds = ["steady", "steady", "steady", "steady", "deaf", "crasher", "oneshot", "astray", "pulled"];
+    return kinds[Math.floor(this.#random() * kinds.length)] ?? "steady";
+  }
+
+  #make(kind: string): Bot {
     const _id = `${kind}-${this.#next++}`;
     const extra = kind === "oneshot" ? { restart: "on-failure" } : {};
     return {
       _id,
       enabled: true,
-      image: kind === "astray" ? NOWHERE : BOT_IMAGE,
+      image: kind === "astray" ? NOWHERE : kind === "pulled" ? this.#newImage() : BOT_IMAGE,
       command: ["sh", "-c", script[kind] ?? ""],
       env: {},
       stopGraceSeconds: 1,
@@ -108,6 +133,8 @@ export class ChaosFleet {
     return lines;
   }
 }
+
+const isPulled = ({ _id }: Bot): boolean => _id.startsWith("pulled");
 
 function wantedOf({ _id, enabled, image }: Bot): { states: string[]; running: number[] } {
   if (_id.startsWith("oneshot")) return { states: enabled ? ["completed"] : ["stopped", "completed", "none"], running: [0] };

@@ -1,12 +1,15 @@
-// The parts that chaos happens to: an engine, a MongoDB server and a runtime of their own, each of which can be stopped,
-// killed and brought back.
+// The parts that chaos happens to: an engine, a registry, a MongoDB server and a runtime of their own, each of which can be
+// stopped, killed and brought back.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createWriteStream, type WriteStream } from "node:fs";
 import { join } from "node:path";
 
+import { type Db, MongoClient } from "mongodb";
+
 import { ensureBotImage } from "./bot-image.ts";
 import type { Place } from "./cache.ts";
+import { ChaosRegistry, removePulled } from "./chaos-registry.ts";
 import { type DockerProxy, proxyDocker } from "./docker-proxy.ts";
 import { type PrivateDocker, startPrivateDocker } from "./private-docker.ts";
 import { type PrivateMongo, startPrivateMongo } from "./private-mongo.ts";
@@ -18,6 +21,7 @@ const DB_NAME = "chaos";
 const main = new URL("../../src/main.ts", import.meta.url).pathname;
 
 export class ChaosWorld {
+  readonly registry: ChaosRegistry;
   readonly #place: Place;
   readonly #log: WriteStream;
   #docker: PrivateDocker | undefined;
@@ -27,6 +31,7 @@ export class ChaosWorld {
 
   constructor(place: Place) {
     this.#place = place;
+    this.registry = new ChaosRegistry(place);
     this.#log = createWriteStream(this.logPath);
   }
 
@@ -34,15 +39,21 @@ export class ChaosWorld {
     return join(this.#place.runDir, "runtime.log");
   }
 
-  get dbName(): string {
-    return DB_NAME;
-  }
-
   get dockerHost(): string {
     return this.#docker?.dockerHost ?? "";
   }
 
-  get mongoUri(): string {
+  /** A user's work with the database; while MongoDB is away he waits. */
+  async withDb<T>(act: (db: Db) => Promise<T>): Promise<T> {
+    const client = new MongoClient(this.#mongoUri, { serverSelectionTimeoutMS: 5_000, socketTimeoutMS: 10_000 });
+    try {
+      return await act(client.db(DB_NAME));
+    } finally {
+      await client.close();
+    }
+  }
+
+  get #mongoUri(): string {
     return this.#mongo?.uri ?? "";
   }
 
@@ -50,6 +61,8 @@ export class ChaosWorld {
     this.#docker = await startPrivateDocker(this.#place);
     this.#proxy = await proxyDocker(this.dockerHost, join(this.#place.runDir, "proxy.sock"));
     await ensureBotImage(this.dockerHost, this.#place.cacheDir, this.#place.say);
+    await removePulled(this.dockerHost);
+    await this.registry.start(this.dockerHost);
     await this.startMongo();
     await this.startRuntime();
   }
@@ -78,6 +91,7 @@ export class ChaosWorld {
   async restartDocker(): Promise<void> {
     await this.signalDocker("SIGKILL");
     await this.#docker?.restart();
+    await this.registry.start(this.dockerHost);
   }
 
   async signalDocker(name: NodeJS.Signals): Promise<void> {
@@ -102,7 +116,7 @@ export class ChaosWorld {
       env: {
         PATH: process.env.PATH,
         HOME: process.env.HOME,
-        MONGO_URI: this.mongoUri,
+        MONGO_URI: this.#mongoUri,
         DOCKER_HOST: this.#proxy?.at,
         DB_NAME,
         STATE_DIR: join(runDir, "state"),
@@ -137,6 +151,9 @@ export class ChaosWorld {
     this.#runtime?.kill("SIGCONT");
     await this.signalRuntime("SIGKILL");
     await this.#proxy?.stop();
+    // A start that failed may have left no engine to ask.
+    await removePulled(this.dockerHost).catch((error: unknown) => this.#place.say(`cannot remove the pulled images: ${String(error)}`));
+    await this.registry.stop();
     await this.#docker?.stop();
     await this.#mongo?.stop();
     this.#log.end();

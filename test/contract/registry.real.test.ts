@@ -10,8 +10,8 @@ import { createEngine } from "../../src/docker/engine.ts";
 import type { EngineEvents } from "../../src/docker/engine-events.ts";
 import { bot } from "../support/builders.ts";
 import { MovableClock } from "../support/movable-clock.ts";
-import { startRegistry, type TestRegistry } from "../support/registry.ts";
-import { tinyImage } from "../support/registry-server.ts";
+import { startRegistry, type TestRegistry } from "../../scripts/lib/test-registry.ts";
+import { tinyImage } from "../../scripts/lib/registry-server.ts";
 import { order, ours } from "./engine.suite.ts";
 
 const dockerHost = process.env["DOCKER_HOST"];

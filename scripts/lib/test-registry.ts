@@ -9,27 +9,39 @@ export type TestRegistry = AsyncDisposable & {
   readonly host: string;
   /** Requests for manifests and blobs since the last order, up to this moment. */
   asked(): Promise<readonly string[]>;
+  /** Requests of any kind since the last order: a refused caller comes no further than the first. */
+  requests(): Promise<number>;
   /** Resolves when the registry does so. Forgets what was asked before. */
   obey(order: RegistryOrder): Promise<void>;
 };
 
-/** Starts the registry inside the network namespace of a private engine, which reaches nothing else. */
-export async function startRegistry(dockerHost: string): Promise<TestRegistry> {
+export type TestRegistryOptions = {
+  /** For one that comes back under its old name. @default a free one */
+  readonly port?: number;
+  /** A static busybox: with it the images can run a shell. */
+  readonly busybox?: string;
+};
+
+/** Starts the registry inside the network namespace of a private engine, which reaches nothing else. It ends with us. */
+export async function startRegistry(dockerHost: string, { port = 0, busybox = "" }: TestRegistryOptions = {}): Promise<TestRegistry> {
   const program = new URL("registry-server.ts", import.meta.url).pathname;
-  const child = spawn("nsenter", ["--target", String(await engineProcess(dockerHost)), "--net", process.execPath, program], {
-    stdio: ["pipe", "pipe", "inherit"],
-  });
+  const inside = ["--target", String(await engineProcess(dockerHost)), "--net"];
+  const child = spawn("nsenter", [...inside, process.execPath, program, String(port), busybox], { stdio: ["pipe", "pipe", "inherit"] });
   const ended = once(child, "exit");
   const asked: string[] = [];
-  const { promise: port, resolve: onPort } = Promise.withResolvers<number>();
+  let requests = 0;
+  const { promise: listening, resolve: onPort } = Promise.withResolvers<number>();
   const obeyed: (() => void)[] = [];
   createInterface({ input: child.stdout }).on("line", (line) => {
     const said = JSON.parse(line) as { port?: number; obeyed?: string; method?: string; url?: string };
     if (said.port !== undefined) onPort(said.port);
     else if (said.obeyed !== undefined) obeyed.shift()?.();
-    else if (said.url !== "/v2/") asked.push(`${said.method} ${said.url}`);
+    else {
+      requests += 1;
+      if (said.url !== "/v2/") asked.push(`${said.method} ${said.url}`);
+    }
   });
-  const first = await Promise.race([port, ended.then(() => undefined)]);
+  const first = await Promise.race([listening, ended.then(() => undefined)]);
   if (first === undefined) throw new Error("Cannot start the test registry");
   let last: RegistryOrder = { mode: "serve", generation: 1 };
   const tell = (order: RegistryOrder) =>
@@ -43,10 +55,15 @@ export async function startRegistry(dockerHost: string): Promise<TestRegistry> {
       await tell(last); // its answer comes after all that was asked before
       return [...asked];
     },
+    async requests() {
+      await tell(last);
+      return requests;
+    },
     async obey(order) {
       last = order;
       await tell(order);
       asked.length = 0;
+      requests = 0;
     },
     async [Symbol.asyncDispose]() {
       child.stdin.end();
