@@ -101,6 +101,7 @@ async function judge(): Promise<number> {
   while (open.length > 0 && performance.now() - calm < CALM_MS) {
     await pause(500);
     open = await world.withDb((db) => fleet.differences(db, world.dockerHost)).catch((error: unknown) => [String(error)]);
+    if (!world.runtimeHasLooked) open.push("runtime: has not looked at what runs since it was started last");
   }
   const settledMs = Math.round(performance.now() - calm);
   // Before the drain says something of every bot: the reason of a difference lies here.

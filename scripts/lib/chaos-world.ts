@@ -18,6 +18,8 @@ import { sendSignal } from "./send-signal.ts";
 import { signalDocker } from "./signal-docker.ts";
 
 const DB_NAME = "chaos";
+/** What the runtime says after each look at what runs. */
+const LOOKED = "Compared containers with what should run";
 const main = new URL("../../src/main.ts", import.meta.url).pathname;
 
 export class ChaosWorld {
@@ -28,6 +30,8 @@ export class ChaosWorld {
   #proxy: DockerProxy | undefined;
   #mongo: PrivateMongo | undefined;
   #runtime: ChildProcess | undefined;
+  /** The last runtime that has looked at what runs. */
+  #looked: ChildProcess | undefined;
 
   constructor(place: Place) {
     this.#place = place;
@@ -125,10 +129,18 @@ export class ChaosWorld {
         LOG_LEVEL: "debug",
       },
     });
+    child.stdout.on("data", (said: Buffer) => {
+      if (said.includes(LOOKED)) this.#looked = child;
+    });
     child.stdout.pipe(this.#log, { end: false });
     child.stderr.pipe(this.#log, { end: false });
     this.#runtime = child;
     if (child.pid !== undefined) await recordProcess(runDir, child.pid);
+  }
+
+  /** Until it has, what is as it should be is the work of the runtime before it. */
+  get runtimeHasLooked(): boolean {
+    return this.#looked === this.#runtime;
   }
 
   get runtimeHasEnded(): boolean {
