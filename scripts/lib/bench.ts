@@ -51,10 +51,10 @@ const load = (): string =>
     .map((n) => n.toFixed(1))
     .join(" ");
 
-/** Says how a ratio stands to its target, and whether it passes the gate. */
+/** Says how a ratio stands to its target, and whether it passes the gate. One that is no number was not measured. */
 export function judge({ say }: BareBench, what: string, ratio: number, target: number): boolean {
-  const passes = ratio >= GATE * target;
-  const verdict = ratio >= target ? "met" : passes ? "missed, within the gate" : "MISSED";
+  const passes = Number.isFinite(ratio) && ratio >= GATE * target;
+  const verdict = passes && ratio >= target ? "met" : passes ? "missed, within the gate" : "MISSED";
   say(`${what}: ratio ${ratio.toFixed(2)}, target ${target}, gate ${(GATE * target).toFixed(2)}: ${verdict}`);
   return passes;
 }
