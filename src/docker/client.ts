@@ -9,6 +9,8 @@ import type { Credentials } from "./registry-auth.ts";
 
 /** Time limit of a call that asks for nothing slow, in ms. */
 const CALL_LIMIT_MS = 10_000;
+/** Time limit of a ping, in ms. */
+const PING_LIMIT_MS = 5_000;
 /** Time limit of create, start, remove and a list, in ms. In a storm of 64 starts one takes up to 15 s, and lists
  *  wait behind them. Source: docker.md section 3. */
 export const BUSY_LIMIT_MS = 30_000;
@@ -87,6 +89,12 @@ export class DockerClient {
   version(): Promise<VersionReply> {
     const request: Request = { what: "ask for the Docker Engine's version", method: "GET", path: "/version" };
     return this.#retried(request, () => this.#exchange(this.#calls, "", { limitMs: CALL_LIMIT_MS, ...request }, readJson<VersionReply>));
+  }
+
+  /** Whether the Engine answers at all. On a socket of its own: one that waits for calls that hang would tell of them only. */
+  async ping(): Promise<void> {
+    const request: Request = { what: "ping the Docker Engine", method: "GET", path: "/_ping" };
+    await this.#exchange(this.#streams, "", { ...request, limitMs: PING_LIMIT_MS }, readJson<undefined>);
   }
 
   /** One request with one JSON answer; an empty answer is `undefined`. */

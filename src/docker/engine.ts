@@ -90,7 +90,7 @@ export function createEngine({
     },
 
     async ping() {
-      await client.call({ what: "ping the Docker Engine", method: "GET", path: "/_ping" });
+      await client.ping();
     },
 
     async list() {

@@ -95,7 +95,7 @@ const idle = (id: string, over: object = {}) => aDocument(id, { command: ["sleep
     await w.setPace(100);
     await fleet.engine.ping().then(
       () => expect.fail("a daemon that stands still has answered"),
-      (error: Error) => expect(error.message).to.match(/no complete answer within 10 s/),
+      (error: Error) => expect(error.message).to.match(/no complete answer within 5 s/),
     );
     await eventually("the list has given up", async () => failed.includes("reconcile"));
     await signalDocker(place.runDir, "SIGCONT");

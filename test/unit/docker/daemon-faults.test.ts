@@ -208,7 +208,7 @@ describe("a worker on a daemon with faults", function () {
   it("asks for the version again when another daemon has taken the place of the one it knew", async () => {
     await using w = await fakeWorld();
     w.daemon.range = { min: "1.24", max: "1.45" };
-    await w.fleet.engine.ping();
+    await w.fleet.engine.list();
     w.daemon.range = { min: "1.24", max: "1.43" };
     await w.fleet.engine.create(anOrder("a"));
     w.daemon.range = { min: "1.44", max: "1.52" };

@@ -43,11 +43,12 @@ describe("createEngine against a daemon that fails", () => {
     gives: new (...args: never[]) => Error;
     says: RegExp;
   }[] = [
+    { why: "hangs", replies: {}, act: (e) => e.ping(), gives: EngineUnreachableError, says: /within 5 s/ },
     { why: "is silent", replies: {}, act: (e) => e.list(), gives: EngineUnreachableError, says: /within 30 s/ },
     {
       why: "is silent from the first question",
       replies: { "/version": () => {} },
-      act: (e) => e.ping(),
+      act: (e) => e.list(),
       gives: EngineUnreachableError,
       says: /within 10 s/,
     },
@@ -133,6 +134,16 @@ describe("createEngine against a daemon that fails", () => {
       expect((fault as Error).message).to.match(says);
     });
   }
+
+  it("answers a ping though every socket for calls waits for an answer", async () => {
+    const { fault, asked } = await faultOf({ "/_ping": (_, response) => void response.end("OK") }, async (engine) => {
+      const lists = Array.from({ length: 40 }, () => engine.list().catch(() => undefined));
+      await engine.ping();
+      await Promise.all(lists);
+    });
+    expect(fault).to.equal(undefined);
+    expect(asked).to.include("GET /_ping");
+  });
 
   it("asks again, once, only when nothing can have happened", async () => {
     const get = await faultOf({ "/containers/bot-x/json": hangUp }, (e) => e.inspect(bot("x")));
