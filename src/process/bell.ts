@@ -10,14 +10,16 @@ export class Bell {
     this.#nap?.abort();
   }
 
-  /** Returns after a ring, after `ms`, or when the signal aborts, whichever comes first. Never throws. */
-  async wait(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+  /** Returns after a ring, after `ms`, or when the signal aborts, whichever comes first; says whether it was a ring. Never throws. */
+  async wait(clock: Clock, ms: number, signal: AbortSignal): Promise<boolean> {
     if (!this.#rung) {
       const nap = new AbortController();
       this.#nap = nap;
       await clock.sleep(Math.max(0, ms), AbortSignal.any([signal, nap.signal])).catch(() => {});
       this.#nap = undefined;
     }
+    const wasRung = this.#rung;
     this.#rung = false;
+    return wasRung;
   }
 }

@@ -40,7 +40,9 @@ export class FenceGuard {
    *  @throws {FenceSilentError} when it does not say so in time */
   async killAll(signal: AbortSignal): Promise<void> {
     const reading = this.#clock.mono();
-    this.#dir.write({ deadline: 0 as MonoMs, reading, bootId: this.#dir.bootId });
+    // Lapsed on any clock: what is not read as ahead of it is not after it either. And no older than it is, for the fence's
+    // probe counts from the deadline how long a kill takes.
+    this.#dir.write({ deadline: reading, reading, bootId: this.#dir.bootId });
     const limit = after(reading, KILL_LIMIT_MS);
     // Polls to hundredths of a second: a tick of the same hundredth may have looked before we wrote.
     const isProof = (tick: Tick | undefined): boolean =>

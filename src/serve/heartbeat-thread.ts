@@ -6,8 +6,10 @@ import type { Timings } from "../core/timings.ts";
 import { openOwnLease, type OwnLeasePlace } from "../kubernetes/connect.ts";
 import type { MongoOptions } from "../mongo/connect.ts";
 import { MongoRenewals } from "../mongo/renewals.ts";
+import { Bell } from "../process/bell.ts";
 import { systemClock } from "../process/clock.ts";
 import { FenceFile } from "../process/fence-file.ts";
+import { FenceGuard } from "../process/fence-guard.ts";
 import { keepAlive, Pulse, type ToHeartbeat } from "../worker/heartbeat.ts";
 import { LeaseRenewer } from "../worker/lease-renewer.ts";
 
@@ -26,9 +28,12 @@ const POOL_SIZE = 2;
 
 const { session, timings, pulse, mongo, fenceDir, lease } = workerData as HeartbeatData;
 const fence = new FenceFile(fenceDir);
+const guard = new FenceGuard(fence, systemClock);
 let isDraining = false;
+const restartAsked = new Bell();
 parentPort?.on("message", ({ kind }: ToHeartbeat) => {
-  isDraining ||= kind === "drain";
+  if (kind === "drain") isDraining = true;
+  else restartAsked.ring();
 });
 const own =
   lease && new LeaseRenewer({ lease: openOwnLease(lease, () => systemClock.wall()), clock: systemClock, incarnation: lease.incarnation });
@@ -42,6 +47,8 @@ await keepAlive(
     pulse: new Pulse(pulse),
     isDraining: () => isDraining,
     tellFence: (word) => fence.write({ ...word, bootId: fence.bootId }),
+    restartAsked,
+    killAll: (signal) => guard.killAll(signal),
     tell: (message) => parentPort?.postMessage(message),
   },
   new AbortController().signal,

@@ -54,6 +54,11 @@ export class Metrics {
     help: "Event streams of the Docker Engine that had fallen silent and were opened anew.",
     registers: this.#registers,
   });
+  readonly engineRestarts = new Counter({
+    name: "botrunner_engine_restarts_total",
+    help: "Times the Docker Engine was restarted with all bots behind the fence, because it hung and ownership waited for it.",
+    registers: this.#registers,
+  });
   readonly storeUp = new Gauge({
     name: "botrunner_store_up",
     help: "Whether the last call to a store succeeded.",

@@ -65,6 +65,14 @@ export function tellWorker(bus: WorkerBus, log: Log, metrics: Metrics, outages: 
     log.warn("The Docker Engine is silent: running bots stay, and no new segments are taken", { silentMs: Math.round(silentMs) }),
   );
   bus.on("engine:back", () => log.info("The Docker Engine answers again: new segments are welcome"));
+  bus.on("engine:restarting", ({ need: { what, segment, epoch, bot }, silentMs, waitedMs, pings, waiting }) => {
+    metrics.engineRestarts.inc();
+    const evidence = { silentMs: Math.round(silentMs), pings, what, segment, epoch, bot, waitedMs: Math.round(waitedMs), waiting };
+    log.error("Restarting the Docker Engine and every bot here: it answers no ping, and ownership waits for it", evidence);
+  });
+  bus.on("engine:restarted", ({ tookMs }) =>
+    log.info("Nothing runs behind the fence any more: the Docker Engine may come up again", { tookMs: Math.round(tookMs) }),
+  );
   bus.on("drain:asked", () => log.info("Draining: an operator asked for it"));
   bus.on("status:refused", ({ bot }) => log.warn("A newer owner has reported on the bot", { bot }));
   bus.on("reconcile:done", ({ tookMs, steps }) => {

@@ -24,6 +24,8 @@ export class Bots {
   readonly #context: StepContext;
   readonly #queue: KeyedQueue<BotId>;
   readonly #faults = new Map<BotId, number>();
+  /** Bots that ran when they were looked at last. */
+  readonly #up = new Set<BotId>();
 
   constructor(context: Omit<StepContext, "memory" | "takeOver" | "imageWaits">) {
     const { clock, random } = context;
@@ -53,6 +55,15 @@ export class Bots {
   *busy(): Generator<BotId> {
     yield* this.#queue.visiting();
     yield* this.#faults.keys();
+  }
+
+  /** Bots that should run, do not as far as anybody knows, and have a visit that does not come to its end. */
+  unstarted(): readonly Want[] {
+    const waiting = [...new Set(this.busy())].filter((bot) => !this.#up.has(bot));
+    return waiting.flatMap((bot) => {
+      const want = this.#context.desired.get(bot);
+      return want?.desired.want === "run" ? [want] : [];
+    });
   }
 
   /** Takes over what the last owner, or this process before a restart, reported: counts of crashes and ends. A bot
@@ -92,6 +103,8 @@ export class Bots {
     for (let acts = 0; acts < MAX_ACTS; acts++) {
       looking();
       const actual = await engine.inspect(bot);
+      if (actual.kind === "ours" && actual.container.state === "running") this.#up.add(bot);
+      else this.#up.delete(bot);
       const want = desired.get(bot);
       if (want === undefined && actual.kind === "ours") {
         if (!desired.isKnown(actual.container.segment)) return; // its segment is still being read
@@ -102,6 +115,7 @@ export class Bots {
       if (step === undefined) return this.#settle(bot, want);
       if (step.kind === "wait") return this.#wait(bot, want, step);
       const goOn = await executors[step.kind](step as never, bot, want, this.#context, signal);
+      if (step.kind === "stop" || step.kind === "remove") this.#up.delete(bot);
       if (!goOn) return;
     }
     this.#queue.request(bot, after(clock.mono(), 1_000));

@@ -1,6 +1,7 @@
 import type { EventEmitter } from "node:events";
 import type { BotState, Exit } from "../core/bot.ts";
 import type { Container, StartReason, StopReason } from "../core/containers.ts";
+import type { RestartEvidence } from "../core/engine-restart.ts";
 import type { BotId, ContainerId, Epoch, SegmentId } from "../core/ids.ts";
 import type { EndReason } from "../core/restart.ts";
 
@@ -38,6 +39,10 @@ export type WorkerEvents = {
   /** The Docker Engine has not answered for long: nothing new comes here. `engine:back`: it does again. */
   "engine:silent": [{ silentMs: number }];
   "engine:back": [{ silentMs: number }];
+  /** It answered no ping for long, and ownership cannot wait: everything behind the fence is killed and it starts anew. */
+  "engine:restarting": [RestartEvidence];
+  /** Nothing ran behind the fence any more, `tookMs` after the word, and the Engine may come up again. */
+  "engine:restarted": [{ tookMs: number }];
   /** An operator wants this worker empty. */
   "drain:asked": [];
   /** The store refused a report because a newer epoch has written. */

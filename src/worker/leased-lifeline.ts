@@ -69,6 +69,10 @@ export class LeasedLifeline implements Lifeline {
     this.#take(afterLife(this.#view, this.#options.incarnation, incarnation));
   }
 
+  restartEngine(): void {
+    this.#say({ kind: "restart-engine" });
+  }
+
   async stepDown(to: "draining" | "gone"): Promise<void> {
     this.#say({ kind: "drain" });
     this.#hasLeft ||= to === "gone";
@@ -96,9 +100,10 @@ export class LeasedLifeline implements Lifeline {
     }
   }
 
-  #hear({ session, isDrainAsked, tried }: FromHeartbeat): void {
+  #hear({ session, isDrainAsked, tried, restartMs }: FromHeartbeat): void {
     const { bus } = this.#options;
     this.isDrainAsked = isDrainAsked;
+    if (restartMs !== undefined) bus.emit("engine:restarted", { tookMs: restartMs });
     if (this.#hasLeft && session.lost === "ended") return; // by ourselves: a renewal only came after our last word
     if (tried?.reason !== undefined) bus.emit("session:unrenewed", { store: tried.store, reason: tried.reason });
     else if (tried !== undefined && session.lost === undefined) bus.emit("session:renewed", { store: tried.store });

@@ -13,6 +13,9 @@ export interface Lifeline {
   set isDegraded(is: boolean);
   /** The database's life was read: in another one this session does not exist. */
   sawLife(incarnation: string | undefined): void;
+  /** Has everything behind the fence killed, the Docker Engine first of all, and the Engine started anew. The session goes on.
+   *  Absent where there is no fence. */
+  restartEngine?(): void;
   /** Says that this worker is on its way out, or has left. Every later renewal says the first again, should this be lost.
    *  After the second nothing is left to lose: that the session has ended is no fault then. */
   stepDown(to: "draining" | "gone"): Promise<void>;

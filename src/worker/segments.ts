@@ -63,6 +63,11 @@ export class OwnedSegments {
     return this.#draining !== undefined;
   }
 
+  /** What is being let go of and has not been proven stopped yet. */
+  get leaving(): readonly { readonly segment: SegmentId; readonly epoch: Epoch }[] {
+    return [...this.#tenures].flatMap(([segment, { epoch, state }]) => (state === "leaving" ? [{ segment, epoch }] : []));
+  }
+
   get size(): number {
     return this.#tenures.size;
   }

@@ -1,6 +1,7 @@
 import type { BotReading, FoundDocument } from "../core/bot.ts";
 import type { Clock } from "../core/clock.ts";
 import { type Container, type ContainerStep, planContainers } from "../core/containers.ts";
+import type { Need } from "../core/engine-restart.ts";
 import { StoreUnreachableError } from "../core/errors.ts";
 import type { BotId } from "../core/ids.ts";
 import type { ChangeFeed, Hint } from "../core/ledger.ts";
@@ -11,6 +12,7 @@ import { type Actor, runGroup } from "../process/run-group.ts";
 import { Bots, STRANGER } from "./bots.ts";
 import { DesiredBots, type Want } from "./desired.ts";
 import { EngineHealth } from "./engine-health.ts";
+import { EngineRestarts } from "./engine-restarts.ts";
 import type { WorkerBus } from "./events.ts";
 import type { Engine, WorkerStore } from "./ports.ts";
 import { Preloads } from "./preloads.ts";
@@ -59,6 +61,7 @@ export class Worker {
   readonly #preloads: Preloads;
   readonly #right: RightWatch;
   readonly #health: EngineHealth;
+  readonly #restarts: EngineRestarts;
   readonly #look = new Bell();
   readonly #list = new Bell();
   readonly #hinted = new Set<BotId>();
@@ -96,6 +99,15 @@ export class Worker {
       onGranted: (refused) => this.#bots.request(refused),
     });
     this.#health = new EngineHealth({ clock, lifeline, bus, onSilent: () => this.#list.ring() });
+    this.#restarts = new EngineRestarts({
+      engine,
+      lifeline,
+      store,
+      clock,
+      bus,
+      needs: () => this.#needs(),
+      onBack: () => this.#bots.request(new Set(this.#bots.busy())),
+    });
     this.#preloads = new Preloads({ store, engine, read, sid, bus });
     this.#segments = new OwnedSegments({
       store,
@@ -141,6 +153,7 @@ export class Worker {
       (s) => lifeline.run(s, () => this.tickAgeMs < MAX_TICK_AGE_MS),
       (s) => this.#right.run(s),
       (s) => this.#health.run(s),
+      (s) => this.#restarts.run(s),
       (s) => this.#preloads.run(s),
       (s) => this.#lookLoop(s),
       (s) => this.#listLoop(s),
@@ -179,6 +192,12 @@ export class Worker {
   #turn(mayRun: boolean): void {
     this.#desired.fence(!mayRun);
     this.#bots.request([...this.#desired.all()].map((w) => w.bot));
+  }
+
+  /** What ownership cannot have without the Engine. */
+  #needs(): Need[] {
+    const starts = this.#bots.unstarted().map(({ bot, segment, epoch }): Need => ({ what: "start", segment, epoch, bot }));
+    return [...this.#segments.leaving.map((tenure): Need => ({ what: "stop", ...tenure })), ...starts];
   }
 
   #onHint(hint: Hint): void {

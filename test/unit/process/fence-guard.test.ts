@@ -51,7 +51,7 @@ describe("process/fence-guard FenceGuard", () => {
     says(9_900, "down"); // before it can have read our word
     let isOver = false;
     const killing = guard.killAll(never).then(() => (isOver = true));
-    expect(written).to.deep.equal([{ deadline: 0, reading: 10_000, bootId: "boot" }]);
+    expect(written).to.deep.equal([{ deadline: 10_000, reading: 10_000, bootId: "boot" }]);
     await clock.advance(500);
     says(10_500, "killing");
     await clock.advance(500);

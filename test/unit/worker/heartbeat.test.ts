@@ -5,6 +5,7 @@ import { askToDrain, endSession } from "../../../src/core/operations.ts";
 import type { WorkerRecord } from "../../../src/core/records.ts";
 import { openSession } from "../../../src/core/session.ts";
 import { KUBERNETES_TIMINGS as T } from "../../../src/core/timings.ts";
+import { Bell } from "../../../src/process/bell.ts";
 import { type FromHeartbeat, keepAlive, Pulse } from "../../../src/worker/heartbeat.ts";
 import { at, aWorker, sid } from "../../support/builders.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
@@ -18,6 +19,10 @@ describe("worker/heartbeat keepAlive()", () => {
   /** Deadlines that the fence heard of, and when. */
   let fence: { readonly deadline: number; readonly at: number }[];
   let isDraining: boolean;
+  let restartAsked: Bell;
+  let kills: number;
+  /** What the fence says once nothing runs. */
+  let down: PromiseWithResolvers<void>;
   let end: AbortController;
   let running: Promise<void>;
 
@@ -32,6 +37,12 @@ describe("worker/heartbeat keepAlive()", () => {
         pulse,
         isDraining: () => isDraining,
         tellFence: ({ deadline, reading }) => fence.push({ deadline, at: reading }),
+        restartAsked,
+        killAll: async () => {
+          kills += 1;
+          fence.push({ deadline: clock.mono(), at: clock.mono() });
+          await down.promise;
+        },
         tell: (message) => told.push(message),
       },
       end.signal,
@@ -46,6 +57,9 @@ describe("worker/heartbeat keepAlive()", () => {
     told = [];
     fence = [];
     isDraining = false;
+    restartAsked = new Bell();
+    kills = 0;
+    down = Promise.withResolvers();
     end = new AbortController();
   });
   afterEach(async () => {
@@ -124,6 +138,47 @@ describe("worker/heartbeat keepAlive()", () => {
     store.put("workers", { ...record(), hbSeq: 1 });
     await clock.advance(1_000);
     expect(told.at(-1)?.session.lost).to.equal("ended");
+  });
+
+  describe("asked to restart the engine", () => {
+    const deadlines = (): number[] => fence.map((f) => f.deadline);
+
+    it("keeps renewing and keeps the deadlines back until nothing runs, and then tells the fence the last one", async () => {
+      begin();
+      await clock.advance(1_500);
+      expect(deadlines()).to.deep.equal([7_000, 7_000, 8_000]);
+      restartAsked.ring();
+      await clock.advance(3_000);
+      expect([record().hbSeq, kills, deadlines().slice(3)]).to.deep.equal([5, 1, [1_500]]);
+      down.resolve();
+      await clock.advance(0);
+      expect([deadlines().slice(4), told.at(-1)?.restartMs]).to.deep.equal([[11_000], 3_000]);
+      await clock.advance(1_000);
+      expect(deadlines().slice(5)).to.deep.equal([12_000]);
+    });
+
+    it("lets nothing come up again for a session that was lost meanwhile", async () => {
+      begin();
+      await clock.advance(1_500);
+      restartAsked.ring();
+      await clock.advance(200);
+      await store.apply(endSession(sid("a"), record().hbSeq));
+      await clock.advance(1_000);
+      down.resolve();
+      await clock.advance(1_000);
+      expect([told.at(-1)?.session.lost, deadlines().slice(3)]).to.deep.equal(["ended", [1_500]]);
+    });
+
+    it("writes no deadline that no renewal bears, though the store is away when nothing runs any more", async () => {
+      begin();
+      await clock.advance(1_500);
+      store.before("apply", () => clock.sleep(600_000, end.signal));
+      restartAsked.ring();
+      await clock.advance(5_000);
+      down.resolve();
+      await clock.advance(0);
+      expect(deadlines().slice(3)).to.deep.equal([1_500, 8_000]);
+    });
   });
 
   it("says with each renewal that it drains", async () => {

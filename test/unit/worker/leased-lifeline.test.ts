@@ -45,6 +45,7 @@ describe("worker/leased-lifeline LeasedLifeline", () => {
     told = [];
     const bus = new EventEmitter<WorkerEvents>();
     bus.on("session:renewed", ({ store }) => told.push(`renewed ${store}`));
+    bus.on("engine:restarted", ({ tookMs }) => told.push(`restarted ${tookMs}`));
     bus.on("session:unrenewed", ({ store }) => told.push(`unrenewed ${store}`));
     const session = { sid: opened.sid, inc: 1, view: opened, stepDown: async (to: string) => void stepped.push(to) };
     const begin = () => ({ thread: thread as unknown as Thread, pulse });
@@ -132,6 +133,12 @@ describe("worker/leased-lifeline LeasedLifeline", () => {
     end.abort();
     await running;
     expect([thread.ended, clock.sleeping]).to.deep.equal([1, 0]);
+  });
+
+  it("has the thread restart the engine, and hears of the end of it without taking that for a renewal", async () => {
+    lifeline.restartEngine();
+    thread.renewed(opened, { restartMs: 700 });
+    expect([thread.said, told]).to.deep.equal([[{ kind: "restart-engine" }], ["restarted 700"]]);
   });
 
   it("tells the thread that it drains before it says so itself, for every later renewal must repeat it", async () => {
