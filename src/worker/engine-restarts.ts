@@ -17,6 +17,9 @@ import type { Engine, WorkerStore } from "./ports.ts";
 
 /** From one ping to the next, in ms. */
 const PING_EVERY_MS = 5_000;
+/** The same for a minute after a restart: bots wait for the first answer. */
+const PING_SOON_MS = 500;
+const SOON_FOR_MS = 60_000;
 
 export type EngineRestartsOptions = {
   readonly engine: Pick<Engine, "ping">;
@@ -53,7 +56,8 @@ export class EngineRestarts {
         () => this.#judge(),
         (error) => bus.emit("round:failed", { loop: "engine", error }),
       );
-      await clock.sleep(Math.max(0, sentAt + PING_EVERY_MS - clock.mono()), signal).catch(() => {});
+      const everyMs = this.#isComingUp(sentAt) ? PING_SOON_MS : PING_EVERY_MS;
+      await clock.sleep(Math.max(0, sentAt + everyMs - clock.mono()), signal).catch(() => {});
     }
   }
 
@@ -69,6 +73,10 @@ export class EngineRestarts {
     }
     if (this.#silence !== undefined) onBack();
     this.#silence = undefined;
+  }
+
+  #isComingUp(now: MonoMs): boolean {
+    return this.#silence !== undefined && this.#restartedAt !== undefined && now - this.#restartedAt < SOON_FOR_MS;
   }
 
   async #judge(): Promise<void> {

@@ -106,7 +106,11 @@ export class Worker {
       clock,
       bus,
       needs: () => this.#needs(),
-      onBack: () => this.#bots.request(new Set(this.#bots.busy())),
+      // Whatever pause each of them has come to: what failed is looked at now.
+      onBack: () => {
+        this.#bots.request(new Set(this.#bots.busy()));
+        this.#list.ring();
+      },
     });
     this.#preloads = new Preloads({ store, engine, read, sid, bus });
     this.#segments = new OwnedSegments({

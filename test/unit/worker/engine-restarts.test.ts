@@ -66,13 +66,14 @@ describe("worker/engine-restarts", () => {
     let isAnswering: boolean;
     let back: number;
     let pings: number;
+    let hangMs: number;
     const begin = (by: Pick<Lifeline, "sid" | "right" | "restartEngine"> = lifeline): void => {
       isAnswering = false;
-      [back, pings] = [0, 0];
+      [back, pings, hangMs] = [0, 0, 5_000];
       const ping = async (): Promise<void> => {
         pings += 1;
         if (isAnswering) return;
-        await clock.sleep(5_000, end.signal).catch(() => {});
+        await clock.sleep(hangMs, end.signal).catch(() => {});
         throw new EngineUnreachableError("Cannot ping");
       };
       const restarts = new EngineRestarts({ engine: { ping }, lifeline: by, store, clock, bus, needs: () => [need], onBack: () => back++ });
@@ -100,6 +101,16 @@ describe("worker/engine-restarts", () => {
       expect(back).to.equal(1);
       await clock.advance(100_000);
       expect(asked).to.equal(0);
+    });
+
+    it("notices within half a second that the engine is back from a restart", async () => {
+      begin();
+      await clock.advance(121_000);
+      hangMs = 0; // nobody listens while it comes up
+      await clock.advance(4_500);
+      isAnswering = true;
+      await clock.advance(500);
+      expect([asked, back]).to.deep.equal([1, 1]);
     });
 
     for (const { why, change, back: undo } of [
@@ -165,14 +176,14 @@ describe("worker/engine-restarts", () => {
 
     it("leaves a silent engine alone that nothing waits for", async () => {
       await begin();
-      await clock.advance(1_800_000);
+      await clock.advance(200_000);
       expect(asked).to.equal(0);
     });
 
     it("leaves it alone for a document that changed: its bot runs", async () => {
       await begin();
       store.putBot(aDocument("a", { env: { VERSION: "2" } }));
-      await clock.advance(1_800_000);
+      await clock.advance(200_000);
       expect(asked).to.equal(0);
     });
 
