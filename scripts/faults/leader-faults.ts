@@ -57,7 +57,8 @@ export const killLeaderAndWorker: Act = async (scene, leader) => {
 /** Row 14. */
 export const stopLeader: Act = async (scene, seat) => {
   const term = await termOf(scene);
-  const { _id: sid } = await scene.session(seat);
+  // A leader that came to lead while it had bots keeps them: to these it is a worker that was stopped for 60 s (row 4).
+  const { bots: own, sid } = await scene.before(seat);
   const began = performance.now();
   const lives = seat.ends.length;
   seat.runtime.signal("SIGSTOP");
@@ -74,7 +75,9 @@ export const stopLeader: Act = async (scene, seat) => {
   }
   // What it still has in hand goes out before it ends. Its next session may be given segments: that is no part of this.
   await scene.see(`the end of ${seat.name}`, LIMIT_MS, async () => seat.ends.length > lives || undefined);
-  return { bots: scene.fleet.bots, closedAt: scene.fleet.now(), faults: [] };
+  const bots = scene.fleet.bots.filter((bot) => !own.includes(bot));
+  const apart = { what: "ownBotsUnrunMs", bots: own, boundMs: scene.fleet.bounds.sessionEndMs(own.length) };
+  return { bots, closedAt: scene.fleet.now(), faults: [], apart };
 };
 
 const count = (bySeat: ReadonlyMap<string, readonly string[]>, { name }: Seat): number => bySeat.get(name)?.length ?? 0;

@@ -7,7 +7,7 @@ import type { Lag } from "./lag-meter.ts";
 import type { FaultRow, Played } from "./rows.ts";
 import { Scene } from "./scene.ts";
 import type { Seat } from "./seat.ts";
-import { judgeCase, repeatStarved, type Verdict } from "./verdict.ts";
+import { judgeCase, repeatStarved, type Verdict, worstOf } from "./verdict.ts";
 
 export type CaseResult = Effect & {
   readonly row: string;
@@ -58,19 +58,31 @@ async function playOnce(batch: readonly FaultRow[], round: number, { fleet, isSh
   );
   const [runs, lag] = await Promise.all([fleet.runs(), fleet.measureLag()]);
   const { everyMs } = fleet.options;
-  const all = measureEffect(runs, fleet.bots, { from, to: fleet.now() }, { everyMs });
+  const everyBot = new Set([...fleet.bots, ...played.flatMap(({ bots }) => bots)]);
+  const all = measureEffect(runs, [...everyBot], { from, to: fleet.now() }, { everyMs });
   return batch.map((row, index) => {
-    const { bots, closedAt, faults, also = {}, boundMs = row.boundMs(fleet.bounds, bots.length) } = played[index] as Played;
+    const { bots, closedAt, faults, also = {}, apart, boundMs = row.boundMs(fleet.bounds, bots.length) } = played[index] as Played;
     const effect = measureEffect(runs, bots, { from, to: closedAt }, { everyMs });
     // What nobody was told to do must not have happened to anybody.
-    const others = measureEffect(runs, fleet.bots, { from, to: closedAt }, { everyMs });
+    const spared = fleet.bots.filter((bot) => played.every((other) => other.apart?.bots.includes(bot) !== true));
+    const others = measureEffect(runs, spared, { from, to: closedAt }, { everyMs });
+    const stopped = measureEffect(runs, apart?.bots ?? [], { from, to: closedAt }, { everyMs });
     const isQuiet = batch.every(({ restartsNone }) => restartsNone);
     const found = [...faults, ...unsettled];
     if (isQuiet && others.restarts > 0) found.push(`${others.restarts} restarts, expected none`);
-    for (const bot of effect.silent) found.push(`${bot} did not run at the end`);
+    for (const bot of [...effect.silent, ...stopped.silent]) found.push(`${bot} did not run at the end`);
     const measured = { ...effect, duplicateMs: all.duplicateMs };
-    const worst = { duplicateMs: all.duplicateMs, unrunMs: effect.unrunMs[0] ?? 0, boundMs, lagP99Ms: lag.p99Ms, faults: found };
-    return { row: row.number, ...measured, boundMs, lag, faults: found, also, verdict: judgeCase(worst) };
+    const [unrunMs = 0, apartMs = 0] = [effect.unrunMs[0], stopped.unrunMs[0]];
+    const told = {
+      ...also,
+      ...(apart !== undefined && apart.bots.length > 0 && { [apart.what]: apartMs, [`${apart.what}Bound`]: apart.boundMs }),
+    };
+    const worst = { duplicateMs: all.duplicateMs, lagP99Ms: lag.p99Ms, faults: found };
+    const verdict = worstOf(
+      judgeCase({ ...worst, unrunMs, boundMs }),
+      judgeCase({ ...worst, unrunMs: apartMs, boundMs: apart?.boundMs ?? 0 }),
+    );
+    return { row: row.number, ...measured, boundMs, lag, faults: found, also: told, verdict };
   });
 }
 

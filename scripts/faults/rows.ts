@@ -132,10 +132,11 @@ export const rows: readonly FaultRow[] = [
     number: "14",
     fault: "old leader stopped 60 s wakes and writes",
     how: "SIGSTOP to the leading runtime, SIGCONT after 60 s and once another leads",
-    expected: "term or counter misses",
+    expected: "term or counter misses; bots that it has itself as in row 4",
     n: 5,
     victim: "leader",
     ...untouched,
+    formula: "0; its own as row 4",
     acts: [stopLeader],
   },
   {

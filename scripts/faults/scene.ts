@@ -16,6 +16,8 @@ export type Occurrence = {
   readonly faults: readonly string[];
   /** Where this variant has another bound than its row, in ms. */
   readonly boundMs?: number;
+  /** Bots that this fault may stop, though the row's others may not: they have a bound of their own. Not among `bots`. */
+  readonly apart?: { readonly what: string; readonly bots: readonly string[]; readonly boundMs: number };
   /** Anything else that was measured, in ms, by what it is. */
   readonly also?: Readonly<Record<string, number>>;
 };

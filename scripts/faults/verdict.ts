@@ -23,6 +23,11 @@ export function judgeCase({ duplicateMs, unrunMs, boundMs, lagP99Ms, faults = []
   return lagP99Ms < LAG_LIMIT_MS ? "fail" : "starved";
 }
 
+/** A case whose bots have several bounds passes only if all of them were kept. */
+export function worstOf(...verdicts: readonly Verdict[]): Verdict {
+  return verdicts.find((v) => v === "fail") ?? verdicts.find((v) => v === "starved") ?? "pass";
+}
+
 export type Tally = { readonly verdict: "pass" | "fail"; readonly cases: number; readonly starved: number; readonly failed: number };
 
 /** All cases of a run, repeats included: one failure fails it, and so do too many starved cases. */

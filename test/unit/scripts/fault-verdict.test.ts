@@ -1,6 +1,6 @@
 import { expect } from "chai";
 
-import { type Case, judgeCase, LAG_LIMIT_MS, repeatStarved, tally, type Verdict } from "../../../scripts/faults/verdict.ts";
+import { type Case, judgeCase, LAG_LIMIT_MS, repeatStarved, tally, type Verdict, worstOf } from "../../../scripts/faults/verdict.ts";
 
 const good: Case = { duplicateMs: 0, unrunMs: 900, boundMs: 1_000, lagP99Ms: 5 };
 
@@ -19,6 +19,17 @@ describe("judgeCase()", () => {
       expect(judgeCase({ ...good, ...given })).to.equal(gives);
     });
   }
+});
+
+describe("worstOf()", () => {
+  for (const { given, gives } of [
+    { given: ["pass", "pass"], gives: "pass" },
+    { given: ["pass", "starved"], gives: "starved" },
+    { given: ["starved", "fail", "pass"], gives: "fail" },
+  ] as { given: Verdict[]; gives: Verdict }[])
+    it(`${gives}: ${given.join(", ")}`, () => {
+      expect(worstOf(...given)).to.equal(gives);
+    });
 });
 
 describe("tally()", () => {
