@@ -4,7 +4,7 @@ const HANG_MS = 30_000;
 const SHORT_HANG_MS = 20_000;
 const FAKE_MS = 2_000;
 
-/** Row 15. */
+/** Row 15, as long as nothing waits for dockerd. */
 export const hangDockerd: Act = async (scene, seat) => {
   const bots = await scene.botsOf(seat);
   const { _id: sid } = await scene.session(seat);
@@ -61,7 +61,7 @@ export const fakeUptime =
     return { bots, closedAt, faults: [] };
   };
 
-async function epochsOf(
+export async function epochsOf(
   runs: Promise<readonly { bot: string; epoch: number; last: number }[]>,
   bots: readonly string[],
 ): Promise<Map<string, number>> {

@@ -2,6 +2,7 @@
 import type { Bounds } from "./bounds.ts";
 import { dropBooks, restoreBooks, secondFleet } from "./database-faults.ts";
 import { fakeUptime, hangDockerd, killDocker, loseCreate } from "./engine-faults.ts";
+import { hangBeforeMove, hangBeforeStart } from "./engine-restart-faults.ts";
 import { killLeader, killLeaderAndWorker, releaseLeader, stopLeader } from "./leader-faults.ts";
 import { loseAssign, loseRelease, loseRenewal } from "./reply-faults.ts";
 import type { Occurrence, Scene } from "./scene.ts";
@@ -142,12 +143,13 @@ export const rows: readonly FaultRow[] = [
   {
     number: "15",
     fault: "dockerd hangs",
-    how: "SIGSTOP to dockerd, SIGCONT after 30 s",
-    expected: "running bots stay",
-    n: 5,
+    how: "SIGSTOP to dockerd, SIGCONT after 30 s; then for good, while a new bot waits for its start, or the worker is to drain",
+    expected: "running bots stay; after 120 s a restart of dockerd, if ownership waits for it",
+    n: 6,
     victim: "owner",
     ...untouched,
-    acts: [hangDockerd],
+    formula: "0; 120 + 10 + 3 + start for a waiting start, 3 + start for its neighbours, and stop + 2 + start where they move",
+    acts: [hangDockerd, hangBeforeStart, hangBeforeMove],
   },
   {
     number: "16",
