@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
 import { MongoClient } from "mongodb";
@@ -7,6 +7,7 @@ import type { WorkerRecord } from "../../src/core/records.ts";
 import { openSession } from "../../src/core/session.ts";
 import { KUBERNETES_TIMINGS } from "../../src/core/timings.ts";
 import { systemClock } from "../../src/process/clock.ts";
+import { FenceFile } from "../../src/process/fence-file.ts";
 import { beginHeartbeat } from "../../src/serve/begin-heartbeat.ts";
 import type { FromHeartbeat } from "../../src/worker/heartbeat.ts";
 import { aWorker, sid } from "../support/builders.ts";
@@ -75,6 +76,28 @@ describe("serve/heartbeat-thread: a real thread and a real store", () => {
       .collection<{ _id: string }>("runtime.workers")
       .updateOne({ _id: "a" }, { $set: { state: "dead" } });
     await eventually("it is lost", async () => heard.at(-1)?.session.lost === "ended");
+  });
+
+  it("has everything behind the fence killed when it is asked to, and lets the engine up once the fence says that nothing runs", async function () {
+    this.timeout(30_000);
+    const fence = new FenceFile(dir);
+    const deadlineLeft = async (): Promise<number> => {
+      const [deadline = 0, reading = 0] = (await readFile(join(dir, "deadline"), "latin1").catch(() => "")).split(" ").map(Number);
+      return deadline - reading;
+    };
+    const says = (state: string): Promise<void> =>
+      writeFile(join(dir, "tick"), `${Math.floor(systemClock.mono() / 10)} ${fence.bootId} ${state} 0\n`);
+    await says("up");
+    await eventually("it has renewed", async () => (await deadlineLeft()) > 0);
+    heartbeat.thread.postMessage({ kind: "restart-engine" });
+    await eventually("the deadline has lapsed", async () => (await deadlineLeft()) <= 0);
+    const { hbSeq } = await record();
+    await says("killing");
+    await eventually("it goes on renewing", async () => (await record()).hbSeq >= hbSeq + 2);
+    expect(await deadlineLeft()).to.be.at.most(0);
+    await says("down");
+    await eventually("bots may run again", async () => (await deadlineLeft()) > 0);
+    await eventually("it says so", async () => heard.some(({ restartMs }) => restartMs !== undefined));
   });
 
   it("renews nothing once it was ended", async function () {
