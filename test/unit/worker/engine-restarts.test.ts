@@ -146,10 +146,11 @@ describe("worker/engine-restarts", () => {
 
   describe("Worker", () => {
     let engine: FakeEngine;
-    const begin = async (): Promise<void> => {
+    const begin = async (isUp = true): Promise<void> => {
       store.put("placements", { _id: "a", segment, active: true, done: null });
       store.putBot(aDocument("a"));
       engine = new FakeEngine({ clock });
+      if (!isUp) engine.goAway();
       const read = createBotReader({ maxStopGraceSeconds: 60 });
       const worker = new Worker({
         store,
@@ -166,7 +167,7 @@ describe("worker/engine-restarts", () => {
       });
       running = worker.run(end.signal);
       await clock.advance(3_000);
-      expect(engine.running()).to.deep.equal(["a"]);
+      expect(engine.running()).to.deep.equal(isUp ? ["a"] : []);
       engine.goAway();
     };
     const place = (id: string): void => {
@@ -208,6 +209,19 @@ describe("worker/engine-restarts", () => {
       engine.comeBack();
       await clock.advance(6_000);
       expect(engine.running()).to.have.members(["a", "b"]);
+    });
+
+    it("has it restarted when it never came up for a new session, under which nothing can run", async () => {
+      await begin(false);
+      await clock.advance(140_000);
+      expect([asked, told[0]?.need]).to.deep.equal([1, { what: "start", segment, epoch: 7 }]);
+    });
+
+    it("leaves it alone when another process of this session was here before, whose bots may run", async () => {
+      lifeline = { ...lifeline, inc: 2, isDegraded: false };
+      await begin(false);
+      await clock.advance(300_000);
+      expect(asked).to.equal(0);
     });
   });
 });
