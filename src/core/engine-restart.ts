@@ -33,7 +33,7 @@ export type Need = {
   readonly what: "stop" | "start";
   readonly segment: SegmentId;
   readonly epoch: Epoch;
-  /** Whose start it is. */
+  /** Whose start it is; absent: all of the segment wait. */
   readonly bot?: BotId;
 };
 type WaitingNeed = Need & { readonly since: MonoMs };

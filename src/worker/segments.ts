@@ -63,6 +63,14 @@ export class OwnedSegments {
     return this.#draining !== undefined;
   }
 
+  /** What is ours and has not been read yet: none of its bots was looked at. */
+  get unread(): readonly { readonly segment: SegmentId; readonly epoch: Epoch }[] {
+    return [...this.#unloaded].flatMap((segment) => {
+      const epoch = this.#tenures.get(segment)?.epoch;
+      return epoch === undefined ? [] : [{ segment, epoch }];
+    });
+  }
+
   /** What is being let go of and has not been proven stopped yet. */
   get leaving(): readonly { readonly segment: SegmentId; readonly epoch: Epoch }[] {
     return [...this.#tenures].flatMap(([segment, { epoch, state }]) => (state === "leaving" ? [{ segment, epoch }] : []));

@@ -200,8 +200,13 @@ export class Worker {
 
   /** What ownership cannot have without the Engine. */
   #needs(): Need[] {
+    const { lifeline } = this.#options;
+    const stops = this.#segments.leaving.map((tenure): Need => ({ what: "stop", ...tenure }));
     const starts = this.#bots.unstarted().map(({ bot, segment, epoch }): Need => ({ what: "start", segment, epoch, bot }));
-    return [...this.#segments.leaving.map((tenure): Need => ({ what: "stop", ...tenure })), ...starts];
+    // Before the first list nothing is looked at. A new session began with nothing that ran; one that goes on may have it all.
+    const isNew = !this.#hasAdopted && lifeline.inc === 1;
+    const unread = isNew ? this.#segments.unread.map((tenure): Need => ({ what: "start", ...tenure })) : [];
+    return [...stops, ...starts, ...unread];
   }
 
   #onHint(hint: Hint): void {
