@@ -14,7 +14,8 @@ export function guideCommands(env: () => NodeJS.ProcessEnv): void {
   for (const { guide, command, tested, shows } of readGuideCommands()) {
     if (shows === undefined) continue;
     it(`keeps the guide's word: ${guide}`, async () => {
-      const child = spawn("sh", ["-c", command], { env: env(), detached: true, stdio: ["ignore", "pipe", "pipe"] });
+      // As on a terminal: into a pipe grep would say nothing before it has a whole buffer.
+      const child = spawn("stdbuf", ["-oL", "sh", "-c", command], { env: env(), detached: true, stdio: ["ignore", "pipe", "pipe"] });
       const said = collect(child);
       const ended = once(child, "close");
       if (tested === "stream") {

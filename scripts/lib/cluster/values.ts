@@ -1,11 +1,13 @@
 import { RUNTIME_IMAGE } from "./images.ts";
 
-/** Values of the chart for a machine that others use, too: the protocol at half its pace, a short cooldown. */
+/** Values of the chart for a machine that others use, too: the protocol at half its pace, a short cooldown, and patience for pods
+ *  that come slowly, so that nothing is shared and moved again meanwhile. */
 export function chartValues() {
   const [repository, tag] = RUNTIME_IMAGE.split(":");
   return {
     image: { repository, tag },
     runtime: { timings: "ci" },
+    bots: { backlogPatienceSeconds: 120 },
     scaling: { cooldownSeconds: 8, checkIntervalSeconds: 5 },
   };
 }
