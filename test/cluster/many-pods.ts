@@ -40,10 +40,11 @@ export function manyPods(fleet: () => ClusterFleet): void {
         expect(found.filter(({ name }) => !workers.includes(name)).map(({ name }) => name)).to.deep.equal([(await release.leader()).name]);
       });
 
-    it("went straight to each target", async () => {
-      const counts = (await release.scalings()).map(({ replicas }) => replicas);
-      // From 1 the first look may come before the bots' or after it; a smaller one, after the cooldown.
-      expect(counts.filter((count) => count !== 3)).to.deep.equal([11, 16, 6]);
+    it("grew straight to each target, and shrank no further than to what was left", async () => {
+      const counts = [1, ...(await release.scalings()).map(({ replicas = 0 }) => replicas)];
+      // The first look may come before the bots.
+      expect(counts.filter((count, at) => count > (counts[at - 1] ?? count) && count !== 3)).to.deep.equal([11, 16]);
+      expect([counts.at(-1), Math.min(...counts.slice(counts.indexOf(16)))]).to.deep.equal([6, 6]);
     });
   });
 }
