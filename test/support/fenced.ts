@@ -37,7 +37,8 @@ export class Fenced {
   }
 
   static async start({ command, env = {}, before = "", shell = ["sh"] }: FencedOptions): Promise<Fenced> {
-    const dir = await mkdtemp("/tmp/br-fence-");
+    // In memory, as the directory that worker and fence share always is: a busy disk would stop the fence at its tick.
+    const dir = await mkdtemp("/dev/shm/br-fence-");
     const script = `${before}\n! command -v ip >/dev/null || ip link set lo up\nexec ${shell.join(" ")} ${FENCE} "$@"`;
     const child = spawn("setpriv", [...NAMESPACE, "sh", "-c", script, "fence", ...command], {
       env: {
