@@ -70,7 +70,7 @@ describe("chart/files/fence.sh", function () {
       why: "the worker's clock is ahead",
       lapse: async (fenced: Fenced) => fenced.allow(LONG_MS, { reading: (systemClock.mono() + 5_000) as MonoMs }),
     },
-    { why: "the worker wants a fresh engine", lapse: async (fenced: Fenced) => fenced.allow(0, { deadline: 0 as MonoMs }) },
+    { why: "the worker wants a fresh engine", lapse: async (fenced: Fenced) => fenced.allow(0) },
   ])
     it(`kills when ${why}`, async () => {
       await using fenced = await Fenced.start({ command: BOTS });
