@@ -3,6 +3,7 @@ import { EngineUnreachableError } from "../core/errors.ts";
 import type { BotId } from "../core/ids.ts";
 import { missing } from "./command-context.ts";
 import type { CliDeps, UserBots } from "./ports.ts";
+import { oneLine } from "./terminal.ts";
 
 export type BotLog = {
   readonly source: "container" | "run" | "none";
@@ -24,12 +25,26 @@ export async function readLog(id: BotId, lines: number, sources: LogSources): Pr
   const { deps, config, note } = sources;
   try {
     const here = await deps.readContainerLog(config, id, lines);
-    return here === undefined ? await readPreviousLog(id, lines, sources) : { source: "container", text: lastLines(here, lines) };
+    if (here !== undefined) return { source: "container", text: lastLines(here, lines) };
+    const elsewhere = await whereElse(id, sources);
+    if (elsewhere !== undefined) note([elsewhere]);
+    return await readPreviousLog(id, lines, sources);
   } catch (fault) {
     if (!(fault instanceof EngineUnreachableError)) throw fault;
     note(["The Docker Engine does not answer: this is the last recorded run."]);
     return { ...(await readPreviousLog(id, lines, sources)), fault };
   }
+}
+
+/** Where to ask for the output of a bot that runs on another worker; its output is with that one's Engine. */
+async function whereElse(id: BotId, { bots, config }: LogSources): Promise<string | undefined> {
+  const status = await bots.status(id);
+  if (status === undefined || status.container === null || status.worker === config.podName) return undefined;
+  const there =
+    config.coordination === "kubernetes"
+      ? `kubectl exec -n ${config.namespace} ${status.worker} -- runtime bots logs ${id}`
+      : `runtime bots logs ${id}, on that machine`;
+  return `It runs on ${oneLine(status.worker)}, and this is the last run that has ended. Ask there: ${oneLine(there)}`;
 }
 
 /** The last lines of the last run that has ended. @throws {CommandError} as `readLog` */

@@ -12,7 +12,7 @@ import type { RunRecord, StatusRecord } from "../../../src/core/records.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 
 const unavailable = new StoreUnreachableError("Cannot reach MongoDB", { cause: new Error("refused") });
-const env = { MONGO_URI: "mongodb://u:secret@h" };
+const env = { MONGO_URI: "mongodb://u:secret@h", POD_NAME: "host-1" };
 const status = {
   _id: "a",
   epoch: 5,
@@ -285,6 +285,18 @@ describe("the command line", () => {
       expect((await cli(["bots", "logs", "a", "--tail", "2"], { readContainerLog: async () => "1\n2\n3\n" })).stdout).to.equal("2\n3\n"));
     it("then the last run", async () =>
       expect((await cli(["bots", "logs", "a", "--tail", "1"], { bots: store([doc("a")], [run]) })).stdout).to.equal("three\n"));
+    it("and says where to ask when the bot runs on another worker", async () => {
+      const bots = store([doc("a")], [run]);
+      const there = await cli(["bots", "logs", "a", "--tail", "1"], { bots, env: { ...env, POD_NAME: "host-2" } });
+      expect(there.stdout).to.equal("three\n");
+      expect(there.stderr).to.equal(
+        "It runs on host-1, and this is the last run that has ended. Ask there: runtime bots logs a, on that machine\n",
+      );
+      const cluster = { COORDINATION: "kubernetes", FENCE_DIR: "/f", POD_UID: "u", POD_NAME: "pod-b", NAMESPACE: "runtime" };
+      expect((await cli(["bots", "logs", "a"], { bots, env: { ...env, ...cluster } })).stderr).to.include(
+        "Ask there: kubectl exec -n runtime host-1 -- runtime bots logs a\n",
+      );
+    });
     it("and the last run as well when the Engine is away, which is a fault all the same", async () => {
       const { code, stdout, stderr } = await cli(["bots", "logs", "a", "--output", "json"], {
         bots: store([doc("a")], [run]),
