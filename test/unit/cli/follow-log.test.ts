@@ -174,9 +174,12 @@ describe("followLog()", () => {
     const stop = new AbortController();
     const endless: Container = {
       id: "c1",
-      follow: (_write, signal) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error))),
+      follow: (_write, signal) =>
+        new Promise((_, reject) => {
+          signal.addEventListener("abort", () => reject(signal.reason as Error));
+          stop.abort(new Error("SIGINT"));
+        }),
     };
-    setTimeout(() => stop.abort(new Error("SIGINT")), 20);
     expect((await follow(5, { stop, looks: [{ container: endless }] })).ended).to.equal("ended");
   });
   it("passes a mistake on", async () =>
