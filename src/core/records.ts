@@ -80,6 +80,8 @@ export type FleetView = Figures & {
   /** The leader's pod and session. */
   readonly leader: string;
   readonly sid: SessionId | null;
+  /** Of the leadership that says this. Older versions have none. */
+  readonly term?: number;
   /** Rises with each word of a leader: a view whose number stands still grows old. */
   readonly seq: number;
   /** Workers that are up and own nothing. */

@@ -126,6 +126,11 @@ export function realEngines(fleet: () => ClusterFleet): void {
       await expectUntouched(third);
     });
 
+    it("is led by a pod without bots again, once one has lived for long enough", async () => {
+      await until("an idle leader", 120_000, async () => !(await workers()).includes((await release.leader()).name) || undefined);
+      await expectUntouched(third);
+    });
+
     it("scales on while the old leader's process stands still: no bot restarts", async () => {
       const old = await release.leader();
       await signal(old.name, "STOP");

@@ -151,9 +151,13 @@ export function ledgerContract(subject: () => Subject): void {
       await store().apply(reportStatus(bot("x"), epoch(1), sid("a"), fields({ state: "running" })));
       await store().insert("control", { _id: "fleet", owner: "e", coordination: "none", schema: 1, incarnation: "i" });
       await store().publishFleet(aFleetView({ leader: "one" }));
-      await store().publishFleet(aFleetView({ leader: "two" }));
+      await store().publishFleet(aFleetView({ leader: "two", term: 2 }));
+      await store().publishFleet(aFleetView({ leader: "three", term: 3 }));
+      // A leader that stood still while another one followed: it wakes, and what it says is old.
+      await store().publishFleet(aFleetView({ leader: "two", term: 2 }));
+      await store().publishFleet(aFleetView({ leader: "one" }));
 
-      expect(await store().fleetView()).to.deep.include({ leader: "two" });
+      expect(await store().fleetView()).to.deep.include({ leader: "three", term: 3 });
       expect(await store().workers()).to.deep.equal([aWorker("a")]);
       const mine = aSegment(1, { state: "assigned", owner: sid("a") });
       expect(await store().ownedSegments(sid("a"), [])).to.deep.equal([mine]);

@@ -210,6 +210,20 @@ describe("leader/autoscaler Autoscaler", () => {
     expect(cluster.writes).to.deep.equal(["3->4"]);
   });
 
+  it("tells nothing of what it did in an earlier leadership: another leader may have scaled since", async () => {
+    await clock.advance(0);
+    scaler.onObserved(look(10));
+    await clock.advance(1);
+    expect(scaler.told().lastScaling).to.include({ from: 3, to: 11 });
+    end.abort();
+    await clock.advance(0);
+    await running;
+    end = new AbortController();
+    running = scaler.run(end.signal);
+    await clock.advance(0);
+    expect(scaler.told()).not.to.have.property("lastScaling");
+  });
+
   it("leaves the count to KEDA, and still says what it should be", async () => {
     cluster.settings = { SCALER: "keda" };
     await clock.advance(0);
