@@ -93,6 +93,7 @@ export class Autoscaler {
   async run(signal: AbortSignal): Promise<void> {
     const { clock, bus } = this.#options;
     this.#observed = undefined;
+    this.#last = undefined;
     this.#state = {};
     this.#marked.clear();
     this.#toldMissing = this.#toldRefused = "";

@@ -165,7 +165,7 @@ export class Leader {
         await sideBySide(steps, WIDTH, (step) => this.#take(step, term));
         const seen = steps.length === 0 ? observed : await this.#observe();
         autoscaler?.onObserved(seen);
-        await this.#telling.tell(seen, autoscaler?.told());
+        await this.#telling.tell(seen, term, autoscaler?.told());
         isOver = steps.length === 0 && sessions !== undefined && shouldHandOver(observed, sessions.seasoned());
       });
       if (isOver) return;

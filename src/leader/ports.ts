@@ -29,7 +29,7 @@ export interface LeaderStore extends Ledger {
   leaderTerm(): Promise<number | undefined>;
   /** Documents reported as `invalid`. */
   countInvalid(): Promise<number>;
-  /** Replaces `runtime.fleet`: what every process may tell of the leader's view. */
+  /** Replaces `runtime.fleet`, what every process may tell of the leader's view, unless a later leader has said something. */
   publishFleet(view: FleetView): Promise<void>;
   /** What a leader told last. */
   fleetView(): Promise<FleetView | undefined>;

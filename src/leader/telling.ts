@@ -45,8 +45,8 @@ export class Telling {
     this.#published = undefined;
   }
 
-  /** @throws {StoreUnreachableError} */
-  async tell(observed: Observed, scaling: Scaling | undefined): Promise<void> {
+  /** @param term of this leadership @throws {StoreUnreachableError} */
+  async tell(observed: Observed, term: number, scaling: Scaling | undefined): Promise<void> {
     const { store, clock, bus, worker, sid, hasReaders, checkIntervalMs } = this.#options;
     const figures = figuresOf(observed);
     this.#figures = { figures, atMs: clock.mono() };
@@ -61,6 +61,7 @@ export class Telling {
       _id: "fleet",
       leader: worker,
       sid: sid ?? null,
+      term,
       seq: this.#seq,
       ...figures,
       idle,

@@ -170,7 +170,8 @@ export class MongoStore implements LeaderStore, WorkerStore {
   }
 
   async publishFleet(view: FleetView): Promise<void> {
-    await this.#guard.call("publish the fleet", () => this.#put("fleet", view));
+    const earlier = { $or: [{ term: { $exists: false } }, { term: { $lte: view.term ?? 0 } }] };
+    await this.#guard.call("publish the fleet", () => this.#put("fleet", view, earlier));
   }
 
   async fleetView(): Promise<FleetView | undefined> {
@@ -187,10 +188,11 @@ export class MongoStore implements LeaderStore, WorkerStore {
     });
   }
 
-  /** Replaces or inserts. Two writers may meet in an insert: then the other's words stand, and both are right. */
-  async #put(name: "runs" | "fleet", { _id, ...rest }: { readonly _id: string }): Promise<void> {
+  /** Replaces or inserts. Two writers may meet in an insert, and what is there may be none of those that may be replaced: then
+   *  the other's words stand. */
+  async #put(name: "runs" | "fleet", { _id, ...rest }: { readonly _id: string }, replaces: object = {}): Promise<void> {
     try {
-      await this.#of(name).replaceOne({ _id }, rest, { upsert: true });
+      await this.#of(name).replaceOne({ _id, ...replaces }, rest, { upsert: true });
     } catch (error) {
       if (!isDuplicateKey(error)) throw error;
     }

@@ -174,7 +174,7 @@ export function ledgerContract(subject: () => Subject): void {
       ).to.deep.equal(["x", "z"]);
       expect((await store().findStatuses([bot("x"), bot("y")])).map((s) => s._id)).to.deep.equal(["x"]);
       expect((await store().fleet())?.owner).to.equal("e");
-      expect(await subject().fleetView()).to.deep.include({ leader: "two" });
+      expect(await subject().fleetView()).to.deep.include({ leader: "three" });
     });
 
     it("gives active placements in batches of at most 500", async () => {

@@ -202,7 +202,7 @@ export class ModelStore implements LeaderStore, WorkerStore, ChangeFeed {
 
   publishFleet(view: FleetView): Promise<void> {
     return this.#answer("publishFleet", () => {
-      this.published = view;
+      if ((this.published?.term ?? 0) <= (view.term ?? 0)) this.published = view;
     });
   }
 
