@@ -18,8 +18,8 @@ export type AdmittingOptions = {
   readonly clock: Clock;
   readonly bus: LeaderBus;
   readonly checkIntervalMs: number;
-  /** Something may have been admitted: segments may need an owner. */
-  readonly onNews: () => void;
+  /** These may have been admitted, or others in a comparison of all: segments may need an owner. */
+  readonly onNews: (bots: readonly BotId[]) => void;
 };
 
 /** When bots are compared with their placements: all of them at the start and whenever hints may have been lost, else those
@@ -61,12 +61,13 @@ export class Admitting {
     await this.#bell.wait(clock, FIRST_HINT_MS, signal);
     while (!signal.aborted) {
       const isNews = this.#mergeDue || this.#hinted.size > 0;
+      const bots = [...this.#hinted];
       await tolerate(
         () => this.#round(signal),
         (error) => bus.emit("round:failed", { loop: "admission", error }),
       );
       // Without news the assignment keeps its own interval: nobody need look at everything twice.
-      if (isNews) onNews();
+      if (isNews) onNews(bots);
       await this.#bell.wait(clock, this.#mergeDue ? AGAIN_MS : checkIntervalMs, signal);
     }
   }

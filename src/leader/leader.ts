@@ -1,7 +1,7 @@
 import { ALONE, type AssignmentPolicy, type AssignmentStep, type Observed, operationOf, planAssignment } from "../core/assignment.ts";
 import type { Clock } from "../core/clock.ts";
 import { shouldHandOver } from "../core/hand-over.ts";
-import type { SessionId } from "../core/ids.ts";
+import type { BotId, SessionId } from "../core/ids.ts";
 import type { ChangeFeed } from "../core/ledger.ts";
 import { nextTerm } from "../core/operations.ts";
 import { judgeTerm } from "../core/term.ts";
@@ -66,7 +66,7 @@ export class Leader {
   constructor(options: LeaderOptions) {
     this.#options = options;
     this.#books = new Books(options.store);
-    this.#admitting = new Admitting({ ...options, onNews: () => this.#assign.ring() });
+    this.#admitting = new Admitting({ ...options, onNews: (bots) => this.#admitted(bots) });
     this.#telling = new Telling({ ...options, sid: options.sid, hasReaders: options.sessions !== undefined });
   }
 
@@ -79,6 +79,12 @@ export class Leader {
   onLook(isNews: boolean): void {
     this.#looked.ring();
     if (isNews) this.#assign.ring();
+  }
+
+  /** Our own writes: the feed would tell of them as well, and later. */
+  #admitted(bots: readonly BotId[]): void {
+    this.#books.onPlacements({ kind: "some", ids: bots });
+    this.#assign.ring();
   }
 
   /** Leads until the signal aborts, or until somebody else had better lead: with a later term, with sight of the books, or
@@ -161,10 +167,12 @@ export class Leader {
           term = await this.#takeTerm(signal);
           bus.emit("leader:elected", { term });
         }
+        // Pods take longest to come: they are asked for before anything is written about segments.
+        autoscaler?.onObserved(observed);
         steps = planAssignment(observed, policy);
         await sideBySide(steps, WIDTH, (step) => this.#take(step, term));
         const seen = steps.length === 0 ? observed : await this.#observe();
-        autoscaler?.onObserved(seen);
+        if (steps.length > 0) autoscaler?.onObserved(seen);
         await this.#telling.tell(seen, term, autoscaler?.told());
         isOver = steps.length === 0 && sessions !== undefined && shouldHandOver(observed, sessions.seasoned());
       });
