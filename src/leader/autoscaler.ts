@@ -1,5 +1,5 @@
 import type { Observed } from "../core/assignment.ts";
-import type { Clock } from "../core/clock.ts";
+import type { Clock, MonoMs } from "../core/clock.ts";
 import { podOf, type SessionId } from "../core/ids.ts";
 import { askToDrain } from "../core/operations.ts";
 import type { FleetView, MissingPods } from "../core/records.ts";
@@ -20,6 +20,9 @@ const DELETION_COST = "controller.kubernetes.io/pod-deletion-cost";
 const MARK_MS = 2_000;
 /** A victim that is still there so long after the write was spared by the ReplicaSet; it is replaced, for it takes no more work. */
 const SPARED_MS = 30_000;
+/** Before a larger count is written, in ms: bots that were inserted together are seen one after the other, and one write shall
+ *  bring pods for all of them. */
+const GATHER_MS = 120;
 /** Reasons that are told why pods wait. */
 const MAX_REASONS = 5;
 
@@ -43,6 +46,8 @@ export class Autoscaler {
   #observed: Observed | undefined;
   #mayShrink = false;
   #state: ScalingState = {};
+  /** Since when more pods are wanted than there are asked for. */
+  #growsSince: MonoMs | undefined;
   #hasRead = false;
   #refused = "";
   #toldRefused = "";
@@ -95,6 +100,7 @@ export class Autoscaler {
     this.#observed = undefined;
     this.#last = undefined;
     this.#state = {};
+    this.#growsSince = undefined;
     this.#marked.clear();
     this.#toldMissing = this.#toldRefused = "";
     while (!signal.aborted) {
@@ -133,10 +139,17 @@ export class Autoscaler {
     this.#state = state;
     await this.#tellHold(decision, deployment);
     if (decision.kind === "hold") {
+      this.#growsSince = undefined;
       await this.#replaceSpared(observed);
       return decision.leftMs ?? Infinity;
     }
-    if (decision.to < decision.from && !(await this.#markVictims(observed, decision, signal))) return MARK_MS;
+    if (decision.to > decision.from) {
+      const now = clock.mono();
+      this.#growsSince ??= now;
+      const leftMs = this.#growsSince + GATHER_MS - now;
+      if (leftMs > 0) return leftMs;
+    } else if (!(await this.#markVictims(observed, decision, signal))) return MARK_MS;
+    this.#growsSince = undefined;
     await this.#write(decision);
     return 0;
   }

@@ -10,6 +10,8 @@ import { FakeClock } from "../../support/fake-clock.ts";
 import { ModelStore } from "../../support/model-store.ts";
 
 const COST = "controller.kubernetes.io/pod-deletion-cost";
+/** What follows the first sign of more segments within so long goes into one write. */
+const GATHERED_MS = 120;
 const base = { mode: "native", min: 3, max: 40, standby: 0, cooldownMs: 30_000, checkIntervalMs: 15_000 } as const;
 
 describe("leader/autoscaler Autoscaler", () => {
@@ -67,10 +69,20 @@ describe("leader/autoscaler Autoscaler", () => {
     expect(cluster.writes).to.deep.equal([]);
   });
 
+  it("brings pods for all that is inserted together by one write", async () => {
+    await clock.advance(0);
+    for (const count of [3, 20, 45]) {
+      scaler.onObserved(look(count));
+      await clock.advance(35);
+    }
+    await clock.advance(GATHERED_MS);
+    expect(cluster.writes).to.deep.equal(["3->40"]);
+  });
+
   it("grows, but does not shrink, on what it sees of a fleet that an earlier life may still run in", async () => {
     await clock.advance(0);
     scaler.onObserved(look(5), { mayShrink: false });
-    await clock.advance(1);
+    await clock.advance(GATHERED_MS);
     expect(cluster.writes).to.deep.equal(["3->6"]);
     scaler.onObserved(look(2), { mayShrink: false });
     await clock.advance(120_000);
@@ -83,23 +95,23 @@ describe("leader/autoscaler Autoscaler", () => {
     cluster.add(aPod("w3", { ...room, pending: no }), aPod("w4", { ...room, pending: no }));
     for (let n = 0; n < 2; n++) {
       scaler.onObserved(look(2));
-      await clock.advance(1);
+      await clock.advance(GATHERED_MS);
     }
     expect(cluster.told).to.deep.equal([`PodsPending: 2 pod(s) wait to be placed: ${no}`]);
     expect(scaler.told().missing).to.deep.equal({ failure: null, pending: [{ pods: 2, why: no }] });
     cluster.view = { replicas: 3, isRollingOut: false, foreignScaler: undefined, failure: "exceeded quota" };
     scaler.onCluster();
-    await clock.advance(1);
+    await clock.advance(GATHERED_MS);
     expect(cluster.told.slice(1)).to.deep.equal([
       "PodsRefused: The cluster refuses new pods: exceeded quota",
       `PodsPending: 2 pod(s) wait to be placed: ${no}`,
     ]);
   });
 
-  it("scales up at once, straight to the target, and tells", async () => {
+  it("scales up within 120 ms, straight to the target, and tells", async () => {
     await clock.advance(0);
     scaler.onObserved(look(10));
-    await clock.advance(1);
+    await clock.advance(GATHERED_MS);
     expect([cluster.writes, told]).to.deep.equal([["3->11"], ["3->11 segments"]]);
     expect(cluster.told).to.deep.equal(["Scaled: Scaling from 3 to 11 replicas: segments"]);
     expect(scaler.told()).to.deep.include({ bounds: { min: 3, max: 40 } });
@@ -177,7 +189,7 @@ describe("leader/autoscaler Autoscaler", () => {
     cluster.add(aPod("w2", { isLost: true }));
     await clock.advance(0);
     scaler.onObserved(look(2));
-    await clock.advance(1);
+    await clock.advance(GATHERED_MS);
     expect(cluster.writes).to.deep.equal(["3->4"]);
   });
 
@@ -185,13 +197,13 @@ describe("leader/autoscaler Autoscaler", () => {
     await clock.advance(0);
     cluster.settings = { MIN_REPLICAS: "5" };
     scaler.onObserved(look(2));
-    await clock.advance(1);
+    await clock.advance(GATHERED_MS);
     expect(cluster.writes).to.deep.equal(["3->5"]);
     cluster.settings = { MIN_REPLICAS: "9", MAX_REPLICAS: "4" };
     scaler.onCluster();
-    await clock.advance(1);
+    await clock.advance(GATHERED_MS);
     scaler.onCluster();
-    await clock.advance(1);
+    await clock.advance(GATHERED_MS);
     expect(told.filter((line) => line.startsWith("refused"))).to.have.length(1);
     expect(scaler.settings).to.deep.include({ min: 5, max: 40 });
     expect(bounds).to.deep.equal(["3 40", "5 40"]);
@@ -206,14 +218,14 @@ describe("leader/autoscaler Autoscaler", () => {
     expect(cluster.writes).to.deep.equal([]);
     cluster.settings = { MAX_REPLICAS: "4" };
     scaler.onCluster();
-    await clock.advance(1);
+    await clock.advance(GATHERED_MS);
     expect(cluster.writes).to.deep.equal(["3->4"]);
   });
 
   it("tells nothing of what it did in an earlier leadership: another leader may have scaled since", async () => {
     await clock.advance(0);
     scaler.onObserved(look(10));
-    await clock.advance(1);
+    await clock.advance(GATHERED_MS);
     expect(scaler.told().lastScaling).to.include({ from: 3, to: 11 });
     end.abort();
     await clock.advance(0);
@@ -235,7 +247,7 @@ describe("leader/autoscaler Autoscaler", () => {
   it("labels the leader's pod, and no other", async () => {
     cluster.add(aPod("w1", { labels: { "botrunner.io/leader": "true" } }));
     scaler.onCluster();
-    await clock.advance(1);
+    await clock.advance(GATHERED_MS);
     expect([...cluster.running.values()].map(({ name, labels }) => [name, labels["botrunner.io/leader"]])).to.deep.equal([
       ["lead", "true"],
       ["w1", undefined],
