@@ -1,11 +1,7 @@
-import { cpSync, appendFileSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-
 import { expect } from "chai";
 
 import { type VariableName, variables } from "../../src/config/variables.ts";
-import { chartDir, helm3, helms, render, type Rendered, type Values } from "../support/chart.ts";
+import { helms, render, type Rendered, type Values } from "../support/chart.ts";
 
 type Env = { name: string; value?: string; valueFrom?: unknown }[];
 type Mount = { name: string; mountPath: string };
@@ -76,6 +72,23 @@ for (const helm of helms)
       });
     });
 
+    it("gives rights on the node to the Engine's container alone", () => {
+      const pod = podOf(render(helm));
+      const all = [...pod.initContainers, ...pod.containers] as { name: string; securityContext: { privileged?: boolean } }[];
+      expect(all.map(({ name, securityContext }) => [name, securityContext.privileged ?? false])).to.deep.equal([
+        ["docker", true],
+        ["runtime", false],
+      ]);
+    });
+
+    it("asks for room on the node, and for no share of its processors at most", () => {
+      const pod = podOf(render(helm));
+      const [docker, runtime] = [pod.initContainers[0].resources, pod.containers[0].resources];
+      // Without the request a full node evicts these pods first; a throttled fence kills too late.
+      expect(docker.requests).to.have.all.keys("cpu", "memory", "ephemeral-storage");
+      expect({ ...docker.limits, ...runtime.limits }).not.to.have.property("cpu");
+    });
+
     it("starts the Engine under the fence, by its image's own entrypoint and on a unix socket alone", () => {
       const [docker] = podOf(render(helm)).initContainers;
       expect(docker).to.deep.include({ name: "docker", image: "docker:dind", restartPolicy: "Always" });
@@ -127,29 +140,3 @@ for (const helm of helms)
       expect(looks(podOf(render(helm, { runtime: { timings: "ci" } })).initContainers[0])).to.be.at.most(20 * 0.95 - 1);
     });
   });
-
-describe("chart annotations", () => {
-  const annotationsOf = (rendered: Rendered) => rendered.one("Deployment")["spec"].template.metadata.annotations as Record<string, string>;
-
-  it("names the container that kubectl means", () => {
-    expect(annotationsOf(render(helm3))["kubectl.kubernetes.io/default-container"]).to.equal("runtime");
-  });
-
-  it("rolls the pods for another fence", () => {
-    const dir = mkdtempSync(join(tmpdir(), "chart-"));
-    try {
-      cpSync(chartDir, dir, { recursive: true });
-      appendFileSync(join(dir, "files", "fence.sh"), "# changed\n");
-      expect(annotationsOf(render(helm3, {}, { chart: dir }))["checksum/fence"]).not.to.equal(
-        annotationsOf(render(helm3))["checksum/fence"],
-      );
-    } finally {
-      rmSync(dir, { recursive: true });
-    }
-  });
-
-  it("rolls the pods for another connection string", () => {
-    const other = render(helm3, { mongodb: { uri: "mongodb://other" } });
-    expect(annotationsOf(other)["checksum/mongodb"]).not.to.equal(annotationsOf(render(helm3))["checksum/mongodb"]);
-  });
-});

@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { parseAllDocuments } from "yaml";
@@ -19,7 +20,7 @@ function helm(name: string, module: string): Helm {
     accessSync(path, constants.X_OK);
   } catch {
     throw new Error(
-      `${name}: must name a Helm that can be run, got "${path}": CGO_ENABLED=0 go install ${module}, and set ${name} to its path`,
+      `${name}: must name a Helm that can be run, got "${path}": ./scripts/test chart builds both and sets them (by hand: CGO_ENABLED=0 go install ${module})`,
     );
   }
   return { name, path };
@@ -76,6 +77,18 @@ function template({ path }: Helm, values: Values, { release = "runtime", chart =
   const { error, ...result } = spawnSync(path, args, { input: JSON.stringify(values), encoding: "utf8", timeout: 30_000 });
   if (error) throw error;
   return result;
+}
+
+/** Another chart: a copy of ours with a change. @returns what `use` makes of its directory */
+export function withChart<T>(change: (dir: string) => void, use: (dir: string) => T): T {
+  const dir = mkdtempSync(join(tmpdir(), "chart-"));
+  try {
+    cpSync(chartDir, dir, { recursive: true });
+    change(dir);
+    return use(dir);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
 }
 
 export function merge(base: Values, over: Values): Values {
