@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { isMap, isScalar, parse, parseDocument } from "yaml";
 
-import { chartDir, helm3, helms, LEAST, merge, refusal, render, type Values } from "../support/chart.ts";
+import { chartDir, helm3, helms, merge, refusal, render, type Values } from "../support/chart.ts";
 
 const text = readFileSync(join(chartDir, "values.yaml"), "utf8");
 const defaults = parse(text) as Values;
@@ -113,51 +113,6 @@ describe("chart values", () => {
 
     it(`of the example render by ${helm.name}`, () => {
       expect(refusal(helm, parse(readFileSync(example, "utf8")) as Values)).to.equal("");
-    });
-
-    describe(`refusals by ${helm.name}`, () => {
-      const cases: readonly (readonly [why: string, values: Values, ...says: string[]])[] = [
-        [
-          "nothing was said",
-          merge(LEAST, { image: { repository: null }, mongodb: { uri: null } }),
-          "image.repository: must",
-          "mongodb.uri: must",
-        ],
-        [
-          "an image of the guide's placeholder",
-          { image: { repository: "gcr.io/YOUR_PROJECT/runtime" } },
-          "image.repository: must say where",
-        ],
-        ["two sources of the connection string", { mongodb: { existingSecret: "a" } }, "mongodb: set uri or existingSecret, not both"],
-        ["another database's connection string", { mongodb: { uri: "postgres://a" } }, "mongodb.uri: must be a connection string"],
-        ["a secret without its key", { mongodb: { uri: null, existingSecret: "a", secretKey: "" } }, "mongodb.secretKey: must name"],
-        ["bounds that cross", { scaling: { minReplicas: 41 } }, 'scaling.minReplicas: must be at most scaling.maxReplicas (40), got "41"'],
-        ["no pods", { scaling: { minReplicas: 0 } }, 'scaling.minReplicas: must be a whole number from 1 to 10000, got "0"'],
-        [
-          "words for a number",
-          { scaling: { maxReplicas: "many" } },
-          'scaling.maxReplicas: must be a whole number from 1 to 10000, got "many"',
-        ],
-        [
-          "half a second",
-          { scaling: { cooldownSeconds: 1.5 } },
-          'scaling.cooldownSeconds: must be a whole number from 0 to 86400, got "1.5"',
-        ],
-        ["an unknown scaler", { scaling: { mode: "hpa" } }, 'scaling.mode: must be one of native, keda, none, got "hpa"'],
-        ["a tiny MTU", { dind: { mtu: 14 } }, 'dind.mtu: must be a whole number from 576 to 65535, got "14"'],
-        ["a word for a switch", { lease: { create: "no" } }, 'lease.create: must be one of true, false, got "no"'],
-        ["a throttled fence", { dind: { resources: { limits: { cpu: 1 } } } }, "dind.resources.limits.cpu: must not be set"],
-        ["two faults", { scaling: { mode: "x" }, bots: { maxSegment: 0 } }, "scaling.mode: must", "bots.maxSegment: must"],
-      ];
-      for (const [why, values, ...says] of cases)
-        it(why, () => {
-          const said = refusal(helm, merge(LEAST, values)).replaceAll('\\"', '"');
-          for (const part of says) expect(said).to.include(part);
-        });
-
-      it("a cluster without native sidecars", () => {
-        expect(refusal(helm, LEAST, { kube: "1.28.15" })).to.match(/kubeVersion: >=1\.29\.0-0/);
-      });
     });
   }
 });
