@@ -125,7 +125,7 @@ for (const helm of helms)
         dind: {
           denyCidrs: ["10.96.0.0/12", "192.168.1.1", "fd00::/8", "::1"],
           dataSizeLimit: "1.5Ti",
-          extraArgs: ["--registry-mirror=https://host.example", "--debug"],
+          extraArgs: ["--registry-mirror=https://host.example", "--host-gateway-ip=10.0.0.1"],
           extraEnv: env("HTTP_PROXY"),
         },
         pod: { labels: { team: "a" }, annotations: { "checksum/mine": "1" } },
