@@ -104,9 +104,17 @@ const guarded: readonly Case[] = [
   ["the fence's checksum", { pod: { annotations: { "checksum/fence": "x" } } }, "pod.annotations: must not set checksum/fence"],
 ];
 
+const shapes: readonly Case[] = [
+  ["an unknown key", { replicaCount: 3 }, "additional properties 'replicaCount' not allowed"],
+  ["a key with a typo", { scaling: { maxReplica: 60 } }, "at '/scaling'", "additional properties 'maxReplica' not allowed"],
+  ["a word for a group", { dind: { image: "docker:29-dind" } }, "at '/dind/image': got string, want object"],
+  ["a word for a list", { dind: { denyCidrs: "10.96.0.0/12" } }, "at '/dind/denyCidrs': got string, want"],
+  ["a list for a map", { pod: { annotations: ["a"] } }, "at '/pod/annotations': got array, want"],
+];
+
 for (const helm of helms)
   describe(`chart refusals by ${helm.name}`, () => {
-    for (const [why, values, ...says] of [...missing, ...numbers, ...images, ...lists, ...guarded])
+    for (const [why, values, ...says] of [...missing, ...numbers, ...images, ...lists, ...guarded, ...shapes])
       it(why, () => {
         const said = refusal(helm, merge(LEAST, values)).replaceAll('\\"', '"');
         for (const part of says) expect(said).to.include(part);
@@ -114,6 +122,11 @@ for (const helm of helms)
 
     it("a cluster without native sidecars", () => {
       expect(refusal(helm, LEAST, { kube: "1.28.15" })).to.match(/kubeVersion: >=1\.29\.0-0/);
+    });
+
+    it("nothing of what a chart around this one says to all its parts, and no emptied list", () => {
+      const values = { global: { imageRegistry: "mine" }, imagePullSecrets: null, runtime: { extraEnv: null }, pod: { labels: null } };
+      expect(refusal(helm, merge(LEAST, values))).to.equal("");
     });
 
     it("nothing of what people rightly say", () => {

@@ -1,21 +1,24 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { describeVariable, variables, type Variable, type VariableName } from "../../src/config/variables.ts";
 import { botJsonSchema } from "../../src/document/json-schema.ts";
+import { valuesSchema } from "./values-schema.ts";
 
 const docs = new URL("../../docs/", import.meta.url);
 const [BEGIN, END] = ["<!-- generated from src/config/variables.ts: npm run docs -->", "<!-- end of the generated part -->"];
 
-/** The files of docs/ that are made from the source, as they should be. Run as a program it writes them. */
+/** The files of docs/ and the chart that are made from the source, as they should be. Run as a program it writes them. */
 export function generatedDocs(): { readonly name: string; readonly is: string; readonly shouldBe: string }[] {
-  const schema = read("bot.schema.json");
   const configuration = read("configuration.md");
   const [before = "", rest = ""] = configuration.split(BEGIN);
   const [, after = ""] = rest.split(END);
   return [
-    { name: "bot.schema.json", is: schema, shouldBe: `${JSON.stringify(botJsonSchema(), null, 2)}\n` },
+    json("bot.schema.json", botJsonSchema()),
+    json("../chart/values.schema.json", valuesSchema()),
     { name: "configuration.md", is: configuration, shouldBe: `${before}${BEGIN}\n\n${variableTable()}\n${END}${after}` },
   ];
 }
+
+const json = (name: string, schema: object) => ({ name, is: read(name), shouldBe: `${JSON.stringify(schema, null, 2)}\n` });
 
 function read(name: string): string {
   try {
