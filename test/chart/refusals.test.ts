@@ -29,6 +29,7 @@ const numbers: readonly Case[] = [
   ["half a second", { scaling: { cooldownSeconds: 1.5 } }, 'scaling.cooldownSeconds: must be a whole number from 0 to 86400, got "1.5"'],
   ["an unknown scaler", { scaling: { mode: "hpa" } }, 'scaling.mode: must be one of native, keda, none, got "hpa"'],
   ["a tiny MTU", { dind: { mtu: 14 } }, 'dind.mtu: must be a whole number from 576 to 65535, got "14"'],
+  ["another DNS", { pod: { dnsPolicy: "dns" } }, 'pod.dnsPolicy: must be one of ClusterFirst, Default, None, got "dns"'],
   ["a word for a switch", { lease: { create: "no" } }, 'lease.create: must be one of true, false, got "no"'],
   [
     "a size in bytes, where gigabytes were meant",

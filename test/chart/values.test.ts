@@ -56,11 +56,13 @@ const OTHER: Readonly<Record<string, unknown>> = {
   "pod.nodeSelector": { a: "b" },
   "pod.tolerations": [{ operator: "Exists" }],
   "pod.affinity": { nodeAffinity: {} },
+  "pod.dnsPolicy": "Default",
+  "pod.dnsConfig": { nameservers: ["10.0.0.10"] },
   "pod.priorityClassName": "high",
 };
 
 /** Kubernetes' own shapes, which are handed on as they are. */
-const WHOLE = /resources$|^pod\.(annotations|labels|nodeSelector|affinity)$/;
+const WHOLE = /resources$|^pod\.(annotations|labels|nodeSelector|affinity|dnsConfig)$/;
 
 function leaves(values: Values, path = ""): string[] {
   return Object.entries(values).flatMap(([key, value]) => {
