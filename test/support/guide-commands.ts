@@ -10,15 +10,18 @@ export type GuideCommand = {
   readonly shows: RegExp | undefined;
 };
 
+export const readGuideCommands = (): GuideCommand[] =>
+  parseGuideCommands(readFileSync(new URL("../../docs/guide-commands.md", import.meta.url), "utf8"));
+
 /** The rows of the table. @throws {Error} naming a row that cannot be read */
-export function readGuideCommands(): GuideCommand[] {
-  const text = readFileSync(new URL("../../docs/guide-commands.md", import.meta.url), "utf8");
+export function parseGuideCommands(text: string): GuideCommand[] {
   const rows = text.split("\n").filter((line) => line.startsWith("| `"));
   return rows.map((row) => {
     const cells = row.split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll(String.raw`\|`, "|"));
     const [, guide = "", instead = "", why = "", tested = "", shows = "", end] = cells;
     const isTested = tested === "yes" || tested === "stream";
-    if (end === undefined || (instead !== "" && why === "") || isTested !== (shows !== "")) throw new Error(`Cannot read the row ${row}`);
+    if (end === undefined || tested === "" || (instead !== "" && why === "") || isTested !== (shows !== ""))
+      throw new Error(`Cannot read the row ${row}`);
     return {
       guide: bare(guide),
       command: bare(instead === "" ? guide : instead),

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { readGuideCommands } from "../../support/guide-commands.ts";
+import { parseGuideCommands, readGuideCommands } from "../../support/guide-commands.ts";
 
 /** Every command that the operator's guide tells people to run. */
 const promised = [
@@ -36,4 +36,15 @@ describe("docs/guide-commands.md", () => {
     expect(leader?.command).to.equal("kubectl logs deployment/runtime -n runtime | grep -i leader");
     expect("leader: this process leads").to.match(leader?.shows ?? /^$/);
   });
+  for (const [why, row] of [
+    ["a replacement has no reason", "| `a` | `b` | | yes | `x` |"],
+    ["a test has nothing to look for", "| `a` | | | yes | |"],
+    ["a stream has nothing to look for", "| `a` | | | stream | |"],
+    ["what is looked for is looked for nowhere", "| `a` | | | needs a registry | `x` |"],
+    ["a bar ends a cell too early", "| `a | grep b` | | | yes | `x` |"],
+    ["a cell is missing", "| `a` | | | yes |"],
+    ["the pattern is none", "| `a` | | | yes | `(` |"],
+    ["it is not tested, and nothing says why", "| `a` | | | | |"],
+  ] as const)
+    it(`is refused where ${why}`, () => expect(() => parseGuideCommands(row)).to.throw());
 });
