@@ -15,7 +15,7 @@ import { claimNetwork, joinHub, joinNode } from "./network.ts";
 import { nodePrograms, nodeSubject, programsOfNode, writeNodeFiles } from "./node.ts";
 import { lastLines, openSpace, type Space, want, writePrograms } from "./space.ts";
 import { type State, writeState } from "./state.ts";
-import { cleanBuilds, ensureTools } from "./tools.ts";
+import { ensureTools } from "./tools.ts";
 
 export interface ClusterOptions extends Place {
   /** Names of the nodes. @default ["n1", "n2"] */
@@ -31,7 +31,6 @@ export async function buildUp(options: ClusterOptions): Promise<State> {
   const { runDir, say, signal } = options;
   const names = options.nodes ?? ["n1", "n2"];
   const clock = stopwatch(say);
-  await cleanBuilds(options.cacheDir);
   const tools = await ensureTools(options);
   const product = options.productImages === true ? await ensureProductImages(options, process.env) : undefined;
   clock("what it is made of");

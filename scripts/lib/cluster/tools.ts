@@ -115,6 +115,7 @@ async function ensureModule(name: ModuleName, shelf: Shelf): Promise<void> {
   };
   if (await isComplete()) return;
   await mkdir(bin, { recursive: true });
+  await cleanBuilds(shelf.cacheDir);
   const go = await ensureGo(shelf);
   const work = await mkdtemp(join(shelf.cacheDir, "cluster", `build-${process.pid}-`));
   try {
@@ -173,7 +174,7 @@ const goEnv = (): NodeJS.ProcessEnv => ({
 });
 
 /** Removes what a killed build has left half-made. */
-export async function cleanBuilds(cacheDir: string): Promise<void> {
+async function cleanBuilds(cacheDir: string): Promise<void> {
   const dir = join(cacheDir, "cluster");
   for (const name of await readdir(dir).catch(() => [])) {
     const pid = /^build-(\d+)-/.exec(name)?.[1];
