@@ -15,7 +15,8 @@ export function manyPods(fleet: () => ClusterFleet): void {
     let ids: string[] = [];
     before(async () => {
       const dind = { image: { repository, tag }, resources: { requests: { cpu: "10m", memory: "32Mi", "ephemeral-storage": "1Mi" } } };
-      release = fleet().release({ namespace: "many", values: { ...chartValues(), dind } });
+      // The other release is Helm 4's.
+      release = fleet().release({ namespace: "many", helm: "helm3", values: { ...chartValues(), dind } });
       await release.install();
     });
     after(async () => {
