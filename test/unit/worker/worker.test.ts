@@ -278,6 +278,24 @@ describe("worker/worker Worker", () => {
       });
     }
 
+    for (const op of ["deactivate", "forget"] as const)
+      it(`leaves nothing of a deleted bot whose segment is taken back while "${op}" is on its way`, async () => {
+        await fleet.start(aDocument("a"));
+        const { store } = fleet;
+        const apply = store.apply.bind(store);
+        store.apply = async (operation) => {
+          const outcome = await apply(operation);
+          if (operation.op !== op) return outcome;
+          store.apply = apply;
+          await fleet.clock.sleep(3_000, new AbortController().signal); // meanwhile the leader revokes, for nothing is active there
+          return outcome;
+        };
+        store.deleteBot("a");
+        await fleet.clock.advance(60_000);
+        expect([fleet.engine.running().length, placement("a"), status("a")]).to.deep.equal([0, undefined, undefined]);
+        expect(fleet.store.get("segments", placeOf("a"))).to.include({ state: "free", owner: null });
+      });
+
     it("runs a bot again that was enabled just before its deactivation landed and the reply was lost", async () => {
       await fleet.start(aDocument("a"));
       const { store } = fleet;
