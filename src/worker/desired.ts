@@ -60,12 +60,17 @@ export class DesiredBots {
     this.#owned.set(segment, epoch);
   }
 
-  /** From now on the segment's bots should stop. The segment stays ours until the proof. */
+  /** From now on the segment's bots should stop. The segment stays ours until the proof. A deleted bot that is being forgotten
+   *  stops for that reason still: another one would write it a last status, which nobody would ever remove. */
   leave(segment: SegmentId, why: StopReason): BotId[] {
     this.#leaving.set(segment, why);
     const mine = [...this.#wants.values()].filter((w) => w.segment === segment);
-    for (const want of mine) this.#wants.set(want.bot, { ...want, desired: { want: "stop", why } });
+    for (const want of mine) if (!this.#isBeingForgotten(want)) this.#wants.set(want.bot, { ...want, desired: { want: "stop", why } });
     return mine.map((w) => w.bot);
+  }
+
+  #isBeingForgotten({ bot, desired }: Want): boolean {
+    return this.#concluding.has(bot) && desired.want === "stop" && desired.why === "deleted";
   }
 
   /** The segment is not ours any more: its bots are strangers. */
