@@ -38,6 +38,9 @@ export type ElectorOptions = {
 /** Waits come with up to so much more, so that candidates do not look all at once. Source: client-go's jitter. */
 const JITTER = 0.2;
 const GIVE_UP_TRIES = 3;
+/** After a renewal that was acknowledged the next one comes after so many retries: within the deadline there is room for as many
+ *  tries as without that, and a quiet fleet asks the API for a fifth less. */
+const RENEW_EVERY = 1.25;
 /** Who gave leadership up of its own accord leaves it to others for so many retries. */
 const REST = 4;
 
@@ -114,11 +117,13 @@ export class Elector {
   async #renew(held: Held, signal: AbortSignal): Promise<{ readonly lost: boolean; readonly sentAt: MonoMs }> {
     const { election, clock, timings, self, fitness } = this.#options;
     let { found, sentAt } = held;
+    let pauseMs = RENEW_EVERY * timings.retryMs;
     this.#sight = { found, since: sentAt };
     while (!signal.aborted) {
       const left = sentAt + timings.renewDeadlineMs - clock.mono();
       if (left <= 0) return { lost: true, sentAt };
-      await clock.sleep(Math.min(left, timings.retryMs), signal).catch(() => {});
+      await clock.sleep(Math.min(left, pauseMs), signal).catch(() => {});
+      pauseMs = timings.retryMs;
       if (signal.aborted || fitness(null).isBarred) break;
       const now = clock.mono();
       const answered = new AbortController();
@@ -138,7 +143,7 @@ export class Elector {
       if (written === "lost") return { lost: true, sentAt };
       if (written === undefined) continue;
       found = { record: written.record, version: written.version };
-      if (!("isOld" in written)) sentAt = now;
+      if (!("isOld" in written)) [sentAt, pauseMs] = [now, RENEW_EVERY * timings.retryMs];
       this.#sight = { found, since: now };
     }
     return { lost: false, sentAt };

@@ -59,9 +59,9 @@ describe("leader/elector Elector", () => {
 
   it("takes a free lease at once, and renews it at its pace", async () => {
     start("a");
-    await clock.advance(3_500);
+    await clock.advance(3_800);
     expect(told).to.deep.equal(["a leads @0"]);
-    expect(election.written).to.deep.equal(["a", "a", "a", "a"]);
+    expect(election.written).to.deep.equal(["a", "a", "a", "a"]); // at 0, 1.25, 2.5 and 3.75 s
   });
 
   it("takes one in its own name at once: of a process that is no more", async () => {
@@ -107,7 +107,7 @@ describe("leader/elector Elector", () => {
     await clock.advance(1_500);
     election.put({ holder: sid("b"), leaseMs: T.leaseMs, changes: 2 });
     await clock.advance(1_000);
-    expect(told.slice(0, 2)).to.deep.equal(["a leads @0", "a ended @2000"]);
+    expect(told.slice(0, 2)).to.deep.equal(["a leads @0", "a ended @2500"]);
     expect(election.holder).to.equal("b");
   });
 
@@ -131,7 +131,7 @@ describe("leader/elector Elector", () => {
     await clock.advance(2_500);
     election.isAway = true;
     await clock.advance(10_000);
-    expect(told).to.deep.equal(["a leads @0", "a ended @7000"]);
+    expect(told).to.deep.equal(["a leads @0", "a ended @7500"]);
     election.isAway = false;
     await clock.advance(1_000);
     expect(told.at(-1)).to.contain("a leads @");
@@ -143,10 +143,10 @@ describe("leader/elector Elector", () => {
     start("b");
     await clock.advance(2_400);
     election.fault("hangs"); // a renewal of a's
-    await clock.advance(4_499);
+    await clock.advance(4_999);
     expect(told.at(-1)).to.equal("saw a @100");
     await clock.advance(8_000);
-    expect(told.slice(2, 3)).to.deep.equal(["a ended @7000"]);
+    expect(told.slice(2, 3)).to.deep.equal(["a ended @7500"]);
   });
 
   it("rests after it has ended of its own accord, so that another gets its chance", async () => {
@@ -180,7 +180,7 @@ describe("leader/elector Elector", () => {
     await clock.advance(1_000);
     a.fitness = { ...FIT, isBarred: true };
     await clock.advance(20_000);
-    expect(told).to.deep.equal(["a leads @3000", "a ended @4000"]);
+    expect(told).to.deep.equal(["a leads @3000", "a ended @4250"]);
     expect(election.holder).to.equal(null);
   });
 
@@ -202,7 +202,7 @@ describe("leader/elector Elector", () => {
     election.put({ holder: sid("b"), leaseMs: T.leaseMs, changes: 2 });
     let fault: unknown;
     void ended.then((error) => (fault = error));
-    await clock.advance(1_499);
+    await clock.advance(1_749);
     expect(fault).to.equal(undefined);
     await clock.advance(1);
     expect(fault).to.be.instanceOf(LeadershipStuckError);
