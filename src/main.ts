@@ -12,7 +12,7 @@ import { systemClock } from "./process/clock.ts";
 import { listenForSignals } from "./process/signals.ts";
 import { readVersion } from "./process/version.ts";
 import { adoptFleet } from "./serve/adopt-fleet.ts";
-import { openClusterSide } from "./serve/cluster-side.ts";
+import { type ClusterSide, openClusterSide } from "./serve/cluster-side.ts";
 import { fleetOf } from "./serve/membership.ts";
 import { serve } from "./serve/serve.ts";
 
@@ -46,7 +46,7 @@ const deps: CliDeps = {
     try {
       const { renewMs } = timingsOf(config);
       const { coordination, dbName } = config;
-      const owner = await fleetOf(config, { engine, deploymentUid: () => deploymentUidOf(config) });
+      const owner = await fleetOf(config, engine, coordination === "kubernetes" ? await lookAtCluster(config) : undefined);
       const options = { store: mongo.store, clock: systemClock, owner, renewMs, coordination, dbName };
       return await adoptFleet({ ...options, incarnation: randomUUID() });
     } finally {
@@ -65,10 +65,11 @@ function lastLines(text: string, count: number): string {
   return `${lines.slice(0, end).slice(-count).join("\n")}\n`;
 }
 
-async function deploymentUidOf(config: Config): Promise<string> {
+/** What there is of Kubernetes, for one question. */
+async function lookAtCluster(config: Config): Promise<ClusterSide> {
   const side = await openClusterSide({ ...adapters, config, onFault: () => {}, patiently: (act) => act() });
   side.connection.close();
-  return side.deploymentUid;
+  return side;
 }
 
 function mongoOf(config: Config): Parameters<typeof openUserBots>[0] {

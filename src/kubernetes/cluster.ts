@@ -8,7 +8,7 @@ import { untilAborted } from "../process/until-aborted.ts";
 import { type ApiClient, FIELD_MANAGER } from "./client.ts";
 import { type KeptDeployment, readDeployment } from "./deployment.ts";
 import { DeploymentEvents } from "./events.ts";
-import { APPS, pathOf, type RawObject } from "./objects.ts";
+import { APPS, type OwnerReference, pathOf, type RawObject } from "./objects.ts";
 import { type KeptPod, rankPods, readPod } from "./pods.ts";
 import { writeScale } from "./scale.ts";
 import { WatchedList, type WatchedListOptions } from "./watched-list.ts";
@@ -19,9 +19,8 @@ export type KubernetesClusterOptions = {
   readonly clock: Clock;
   readonly random: () => number;
   readonly namespace: string;
-  /** DEPLOYMENT_NAME. */
-  readonly deployment: string;
-  readonly deploymentUid: string;
+  /** DEPLOYMENT_NAME, and its UID. */
+  readonly deployment: OwnerReference;
   /** LEASE_LOCK_NAME. */
   readonly lock: string;
   /** SCALING_CONFIGMAP. */
@@ -53,14 +52,14 @@ export class KubernetesCluster implements Cluster {
   readonly #known = Promise.withResolvers<string>();
 
   constructor(options: KubernetesClusterOptions) {
-    const { client, clock, namespace, deployment, deploymentUid, lock, configMap, endMs, callMs, pod } = options;
+    const { client, clock, namespace, deployment, lock, configMap, endMs, callMs, pod } = options;
     const wall = (): Date => clock.wall();
     this.#options = options;
-    this.#place = { client, namespace, lock, owner: { name: deployment, uid: deploymentUid }, leaseMs: endMs, callMs, wall };
+    this.#place = { client, namespace, lock, owner: deployment, leaseMs: endMs, callMs, wall };
     this.#events = new DeploymentEvents({ client, namespace, deployment, pod, wall, callMs });
     const leases = { what: "leases", path: pathOf(LEASES, namespace, "leases"), query: { labelSelector: leaseSelector(lock) } };
     this.#leases = this.#watched("leases", leases, keepLease);
-    const deployments = named("deployments", deployment, pathOf(APPS, namespace, "deployments"));
+    const deployments = named("deployments", deployment.name, pathOf(APPS, namespace, "deployments"));
     this.#deployments = this.#watched("deployment", deployments, readDeployment);
     if (configMap !== undefined) {
       const maps = named("configmaps", configMap, pathOf("v1", namespace, "configmaps"));
@@ -109,7 +108,7 @@ export class KubernetesCluster implements Cluster {
     const { client, namespace, deployment, callMs } = this.#options;
     const kept = this.#kept();
     const version = this.#deployments.isFresh && kept?.view.replicas === from ? kept.version : undefined;
-    return writeScale({ client, namespace, deployment, from, to, version, callMs });
+    return writeScale({ client, namespace, deployment: deployment.name, from, to, version, callMs });
   }
 
   async patchPod(name: string, { labels, annotations }: PodPatch): Promise<void> {
@@ -128,11 +127,11 @@ export class KubernetesCluster implements Cluster {
   }
 
   tell(type: "Normal" | "Warning", reason: string, note: string): Promise<void> {
-    return this.#events.tell(this.#options.deploymentUid, type, reason, note);
+    return this.#events.tell(type, reason, note);
   }
 
   #kept(): KeptDeployment | undefined {
-    return this.#deployments.items.get(this.#options.deployment);
+    return this.#deployments.items.get(this.#options.deployment.name);
   }
 
   /** Which pods are the Deployment's it says itself, in a selector that never changes. */
@@ -141,7 +140,7 @@ export class KubernetesCluster implements Cluster {
     const selector = await untilAborted(this.#known.promise, signal);
     if (selector === undefined) return;
     const pods = { what: "pods", path: pathOf("v1", namespace, "pods"), query: { labelSelector: selector } };
-    this.#pods = this.#watched("pods", pods, (raw) => readPod(raw, deployment));
+    this.#pods = this.#watched("pods", pods, (raw) => readPod(raw, deployment.name));
     await this.#pods.run(signal);
   }
 

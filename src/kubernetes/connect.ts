@@ -9,7 +9,7 @@ import type { Access } from "./access.ts";
 import { ApiClient } from "./client.ts";
 import { KubernetesCluster, type KubernetesClusterOptions } from "./cluster.ts";
 import { KubernetesElection } from "./election.ts";
-import { APPS, pathOf, type RawObject } from "./objects.ts";
+import { APPS, deploymentReference, type OwnerReference, pathOf, type RawObject } from "./objects.ts";
 import { KubernetesOwnLease } from "./own-lease.ts";
 
 /** Where in the cluster a fleet lies. */
@@ -42,10 +42,10 @@ type ConnectOptions = ClusterPlace & {
 
 /** One connection to the API server, and what is built on it. */
 export type ClusterConnection = {
-  /** The watched copies; `deploymentUid` owns the workers' Leases, so that they go with it. */
+  /** The watched copies. The Deployment owns every Lease that is made, so that they go with it. */
   cluster(deploymentUid: string): Cluster;
   /** The lease of leadership, each call within `limitMs`, with its own watch. */
-  election(self: SessionId, limitMs: number): Election & { run(signal: AbortSignal): Promise<void> };
+  election(deploymentUid: string, self: SessionId, limitMs: number): Election & { run(signal: AbortSignal): Promise<void> };
   /** @throws as `findDeployment` */
   deploymentUid(): Promise<string>;
   close(): void;
@@ -56,12 +56,20 @@ export function connectCluster(options: ConnectOptions): ClusterConnection {
   const { access, namespace, deployment, lock, pod, timings, configMap, clock, random, onFault } = options;
   const client = new ApiClient(access);
   const callMs = CALL_RENEWALS * timings.renewMs;
-  const common = { client, clock, random, namespace, deployment };
+  const common = { client, clock, random, namespace };
+  const ownedBy = (uid: string): OwnerReference => deploymentReference({ name: deployment, uid });
   return {
     cluster: (deploymentUid) =>
-      new KubernetesCluster({ ...common, deploymentUid, lock, configMap, pod, endMs: timings.endMs, callMs, onFault }),
-    election: (self, limitMs) =>
-      new KubernetesElection({ ...common, name: lock, self, callMs: limitMs, onFault: (error) => onFault("election", error) }),
+      new KubernetesCluster({ ...common, deployment: ownedBy(deploymentUid), lock, configMap, pod, endMs: timings.endMs, callMs, onFault }),
+    election: (deploymentUid, self, limitMs) =>
+      new KubernetesElection({
+        ...common,
+        name: lock,
+        owner: ownedBy(deploymentUid),
+        self,
+        callMs: limitMs,
+        onFault: (error) => onFault("election", error),
+      }),
     deploymentUid: () => findDeployment(client, { namespace, deployment, limitMs: callMs }),
     close: () => client.close(),
   };
@@ -72,7 +80,7 @@ export function openOwnLease(
   { access, namespace, deployment, deploymentUid, lock, pod, timings }: OwnLeasePlace,
   wall: () => Date,
 ): OwnLease {
-  const owner = { name: deployment, uid: deploymentUid };
+  const owner = deploymentReference({ name: deployment, uid: deploymentUid });
   const place = { client: new ApiClient(access), namespace, lock, owner, leaseMs: timings.endMs, callMs: timings.callMs, wall };
   return new KubernetesOwnLease(place, pod);
 }

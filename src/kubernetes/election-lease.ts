@@ -44,7 +44,7 @@ export type ElectionBody = {
   /** What it replaces. */
   readonly found: FoundElection | undefined;
   /** For a Lease that is made anew. */
-  readonly owner: OwnerReference | undefined;
+  readonly owner: OwnerReference;
   readonly now: Date;
 };
 
@@ -62,7 +62,7 @@ export function electionBody({ name, namespace, record, found, owner, now }: Ele
       name,
       namespace,
       ...(found !== undefined && { resourceVersion: found.version }),
-      ...(found === undefined && owner !== undefined && { ownerReferences: [owner] }),
+      ...(found === undefined && { ownerReferences: [owner] }),
     },
     spec: {
       ...(holder !== null && { holderIdentity: holder }),

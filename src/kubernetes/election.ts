@@ -4,7 +4,7 @@ import type { SessionId } from "../core/ids.ts";
 import type { Election } from "../leader/elector.ts";
 import { type ApiClient, FIELD_MANAGER } from "./client.ts";
 import { electionBody, type FoundElection, readElection } from "./election-lease.ts";
-import { APPS, pathOf, type OwnerReference, type RawObject } from "./objects.ts";
+import { type OwnerReference, pathOf, type RawObject } from "./objects.ts";
 import { WatchedList } from "./watched-list.ts";
 import { LEASES } from "./worker-lease.ts";
 
@@ -15,8 +15,8 @@ export type KubernetesElectionOptions = {
   readonly namespace: string;
   /** LEASE_LOCK_NAME. */
   readonly name: string;
-  /** Its Deployment owns a Lease that has to be made. */
-  readonly deployment: string;
+  /** Owns a Lease that has to be made. */
+  readonly owner: OwnerReference;
   readonly self: SessionId;
   /** No call takes longer, in ms. Source: ownership.md "Timing", below two retry periods */
   readonly callMs: number;
@@ -63,12 +63,11 @@ export class KubernetesElection implements Election {
   }
 
   async write(record: Leadership, expect: string | undefined): Promise<FoundLeadership | "conflict"> {
-    const { client, clock, namespace, name, callMs } = this.#options;
+    const { client, clock, namespace, name, owner, callMs } = this.#options;
     const isNew = expect === undefined;
     if (!isNew && this.#last?.version !== expect) await this.#get();
     const found = isNew ? undefined : this.#last;
     if (found?.version !== expect) return this.#conflict();
-    const owner = isNew ? await this.#owner() : undefined;
     this.#isDoubtful = true; // until the answer has come
     const reply = await client.call({
       verb: isNew ? "create" : "update",
@@ -98,19 +97,5 @@ export class KubernetesElection implements Election {
     // The copy is good again once it has caught up with this answer.
     this.#isDoubtful = this.#watched.items.get(name)?.version !== this.#last?.version;
     return this.#last;
-  }
-
-  async #owner(): Promise<OwnerReference | undefined> {
-    const { client, namespace, deployment, callMs } = this.#options;
-    const path = pathOf(APPS, namespace, "deployments", deployment);
-    const { status, body } = await client.call({
-      verb: "get",
-      what: `deployments "${deployment}"`,
-      path,
-      limitMs: callMs,
-      expect: [403, 404],
-    });
-    const uid = status < 400 ? (body as RawObject).metadata?.uid : undefined;
-    return uid === undefined ? undefined : { apiVersion: APPS, kind: "Deployment", name: deployment, uid };
   }
 }

@@ -1,10 +1,10 @@
 import type { ApiClient } from "./client.ts";
-import { APPS, pathOf } from "./objects.ts";
+import { type OwnerReference, pathOf } from "./objects.ts";
 
 export type EventTeller = {
   readonly client: ApiClient;
   readonly namespace: string;
-  readonly deployment: string;
+  readonly deployment: OwnerReference;
   /** The reporting pod. */
   readonly pod: string;
   readonly wall: () => Date;
@@ -28,12 +28,11 @@ export class DeploymentEvents {
     this.#options = options;
   }
 
-  /** @param uid the Deployment's; without it `kubectl describe` does not find the Event
-   *  @throws {ClusterUnreachableError} {ClusterRefusedError} */
-  async tell(uid: string, type: "Normal" | "Warning", reason: string, note: string): Promise<void> {
+  /** @throws {ClusterUnreachableError} {ClusterRefusedError} */
+  async tell(type: "Normal" | "Warning", reason: string, note: string): Promise<void> {
     const { client, namespace, callMs } = this.#options;
     const message = note.slice(0, MAX_NOTE);
-    const key = JSON.stringify([type, reason, message, uid]);
+    const key = JSON.stringify([type, reason, message]);
     const now = `${this.#options.wall().toISOString().slice(0, 19)}Z`;
     const before = this.#told.get(key);
     if (before !== undefined) {
@@ -43,7 +42,7 @@ export class DeploymentEvents {
       const { status } = await client.call({ verb: "patch", what: "events", path, body, limitMs: callMs, expect: [404] });
       if (status < 400) return this.#remember(key, { name: before.name, count });
     }
-    const body = this.#body(uid, type, reason, message, now);
+    const body = this.#body(type, reason, message, now);
     await client.call({ verb: "create", what: "events", path: pathOf("v1", namespace, "events"), body, limitMs: callMs });
     this.#remember(key, { name: body.metadata.name, count: 1 });
   }
@@ -55,15 +54,15 @@ export class DeploymentEvents {
     if (this.#told.size > REMEMBERED && oldest !== undefined) this.#told.delete(oldest);
   }
 
-  #body(uid: string, type: string, reason: string, message: string, now: string) {
+  #body(type: string, reason: string, message: string, now: string) {
     const { namespace, deployment, pod, wall } = this.#options;
     // As client-go names them: the object, then a time that no other Event of it has.
-    const name = `${deployment}.${wall().getTime().toString(16)}.${(this.#turn++).toString(16)}.${pod.slice(-5).replaceAll(/[^a-z0-9]/g, "")}0`;
+    const name = `${deployment.name}.${wall().getTime().toString(16)}.${(this.#turn++).toString(16)}.${pod.slice(-5).replaceAll(/[^a-z0-9]/g, "")}0`;
     return {
       apiVersion: "v1",
       kind: "Event",
       metadata: { name, namespace },
-      involvedObject: { apiVersion: APPS, kind: "Deployment", name: deployment, namespace, uid },
+      involvedObject: { ...deployment, namespace },
       type,
       reason,
       message,

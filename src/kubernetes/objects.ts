@@ -22,6 +22,13 @@ export type ManagedFields = {
   readonly fieldsV1?: { readonly "f:spec"?: Readonly<Record<string, unknown>> };
 };
 
+/** Says that an object belongs to a Deployment and goes with it. */
+export const deploymentReference = (named: { readonly name: string; readonly uid: string }): OwnerReference => ({
+  apiVersion: APPS,
+  kind: "Deployment",
+  ...named,
+});
+
 /** Any object as it came. */
 export type RawObject = { readonly metadata?: Meta } & Readonly<Record<string, unknown>>;
 

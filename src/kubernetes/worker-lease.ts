@@ -2,7 +2,7 @@ import { ClusterRefusedError } from "../core/errors.ts";
 import type { SessionId } from "../core/ids.ts";
 import type { FoundLease, LeaseReply, LeaseWrite } from "../core/lease.ts";
 import { type ApiClient, FIELD_MANAGER } from "./client.ts";
-import { APPS, microTime, pathOf, type RawObject } from "./objects.ts";
+import { microTime, type OwnerReference, pathOf, type RawObject } from "./objects.ts";
 
 export const LEASES = "coordination.k8s.io/v1";
 
@@ -14,7 +14,7 @@ export type LeasePlace = {
   readonly lock: string;
   /** The Deployment, so that nothing is left when it is deleted. A Lease that goes with it is no sign of death to anybody:
    *  whoever ends a session whose Lease is absent makes one that carries the mark. */
-  readonly owner: { readonly name: string; readonly uid: string };
+  readonly owner: OwnerReference;
   /** For people: nothing counts with it. In ms. */
   readonly leaseMs: number;
   /** No call takes longer, in ms. */
@@ -76,7 +76,7 @@ export async function putLease(place: LeasePlace, { sid, put, expect }: LeaseWri
       ...(expect !== undefined && { resourceVersion: expect }),
       labels: { ...fleetLabels(lock), "app.kubernetes.io/component": "worker", "app.kubernetes.io/managed-by": FIELD_MANAGER },
       annotations: { [SID]: sid, [INC]: String(put.inc), [INCARNATION]: put.incarnation, [REVOKED]: String(put.revoked) },
-      ownerReferences: [{ apiVersion: APPS, kind: "Deployment", ...owner }],
+      ownerReferences: [owner],
     },
     spec: {
       ...(holder !== undefined && { holderIdentity: holder }),

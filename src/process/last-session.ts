@@ -1,6 +1,7 @@
-import { readFile, rename, writeFile } from "node:fs/promises";
+import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { SessionId } from "../core/ids.ts";
+import { readIfThere } from "./kept-line.ts";
 
 type Held = { readonly sid: SessionId; readonly inc: number };
 
@@ -19,10 +20,7 @@ export class LastSession {
   /** To be called while the lock is held. */
   static async open(stateDir: string): Promise<LastSession> {
     const path = join(stateDir, "session");
-    const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT") return "";
-      throw error;
-    });
+    const text = await readIfThere(path);
     const [, inc, sid] = /^(\d+) (\S+)\n$/.exec(text) ?? [];
     return new LastSession(path, inc === undefined || sid === undefined ? undefined : { sid: sid as SessionId, inc: Number(inc) });
   }

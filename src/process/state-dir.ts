@@ -1,8 +1,9 @@
 import { spawn } from "node:child_process";
-import { mkdir, open, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, open, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ConfigurationError } from "../core/errors.ts";
 import type { Epoch, SegmentId } from "../core/ids.ts";
+import { readIfThere } from "./kept-line.ts";
 
 /** Makes the directory that outlives this process. @throws {ConfigurationError} when it cannot be written. */
 export async function openStateDir(path: string): Promise<void> {
@@ -68,10 +69,7 @@ export class ReleasedFile {
    *  `incarnation` names the life of the database; what was released in another one is forgotten. */
   static async open(stateDir: string, incarnation: string): Promise<ReleasedFile> {
     const path = join(stateDir, "released");
-    const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT") return "";
-      throw error;
-    });
+    const text = await readIfThere(path);
     const epochs = new Map<SegmentId, Epoch>();
     const life = /^life (.*)$/m.exec(text)?.[1];
     // A file of an older version names no life; it is believed, for it may be of this one.

@@ -1,16 +1,19 @@
 import type { Config } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
+import type { SessionId } from "../core/ids.ts";
 import type { ScalingSettings } from "../core/scaling-settings.ts";
 import { timingsOf } from "../core/timings.ts";
 import { loadAccess } from "../kubernetes/access.ts";
 import { type ClusterConnection, connectCluster, type OwnLeasePlace } from "../kubernetes/connect.ts";
 import type { Cluster } from "../leader/cluster.ts";
-import { keptDeploymentUid } from "../process/deployment-uid.ts";
+import { deploymentUidOf } from "../process/kept-names.ts";
 
 /** What this process has of Kubernetes. */
 export type ClusterSide = {
   readonly connection: ClusterConnection;
   readonly cluster: Cluster;
+  /** The lease of leadership, each call within `limitMs`, with its own watch. */
+  readonly election: (self: SessionId, limitMs: number) => ReturnType<ClusterConnection["election"]>;
   /** The Deployment's UID, which names the fleet. */
   readonly deploymentUid: string;
   /** Where the heartbeat thread finds its Lease. */
@@ -38,8 +41,14 @@ export async function openClusterSide({ config, clock, random, onFault, patientl
     configMap: config.scalingConfigmap,
     onFault: (_, error) => onFault(error),
   });
-  const deploymentUid = await keptDeploymentUid(config.stateDir, () => patiently(() => connection.deploymentUid()));
-  return { connection, cluster: connection.cluster(deploymentUid), deploymentUid, ownLease: { ...place, deploymentUid } };
+  const deploymentUid = await deploymentUidOf(config.stateDir, () => patiently(() => connection.deploymentUid()));
+  return {
+    connection,
+    cluster: connection.cluster(deploymentUid),
+    election: (self, limitMs) => connection.election(deploymentUid, self, limitMs),
+    deploymentUid,
+    ownLease: { ...place, deploymentUid },
+  };
 }
 
 /** The bounds as the environment has them; the watched ConfigMap wins over them, key by key. */

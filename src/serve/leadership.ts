@@ -13,7 +13,6 @@ import { LeaseSweep } from "../leader/lease-sweep.ts";
 import { Sessions } from "../leader/sessions.ts";
 import type { Connection } from "../mongo/connect.ts";
 import type { Actor } from "../process/run-group.ts";
-import { aborted } from "../process/until-aborted.ts";
 import { type ClusterSide, scalingOf } from "./cluster-side.ts";
 import type { Membership } from "./membership.ts";
 
@@ -30,8 +29,8 @@ export type LeadershipOptions = {
   readonly membership: Membership;
   /** Absent outside Kubernetes. */
   readonly side: ClusterSide | undefined;
-  /** The cluster's watched copies have changed. */
-  readonly onCluster: () => void;
+  /** The cluster's watched copies follow the API server. */
+  readonly onClusterReached: () => void;
   readonly clock: Clock;
   readonly random: () => number;
   readonly bus: LeaderBus;
@@ -48,7 +47,7 @@ export type Leadership = {
 
 /** One process alone leads itself; several elect who does, and all of them watch. */
 export function createLeadership(options: LeadershipOptions): Leadership {
-  const { config, mongo, membership, side, onCluster, clock, random, bus, candidate } = options;
+  const { config, mongo, membership, side, onClusterReached, clock, random, bus, candidate } = options;
   const { store, feed } = mongo;
   const read = createBotReader({ maxStopGraceSeconds: config.maxStopGraceSeconds });
   const common = {
@@ -70,12 +69,14 @@ export function createLeadership(options: LeadershipOptions): Leadership {
   const cluster = side?.cluster;
   const sessions = new Sessions({ store, clock, timings, bus, self, incarnation, ...(cluster !== undefined && { cluster }) });
   const policy = { patienceMs: config.backlogPatienceSeconds * 1_000, lostPatienceMs: 0, pullPatienceMs: PULL_PATIENCE_MS };
-  const autoscaler = cluster && new Autoscaler({ cluster, store, clock, bus, base: scalingOf(config), pod: config.podName });
-  const scaling = cluster && autoscaler && { autoscaler, sweep: new LeaseSweep({ cluster, store, clock, bus }) };
-  const leader = new Leader({ ...common, sid: self, sessions, fleet, policy, ...scaling });
+  const parts = cluster && {
+    autoscaler: new Autoscaler({ cluster, store, clock, bus, base: scalingOf(config), pod: config.podName }),
+    sweep: new LeaseSweep({ cluster, store, clock, bus }),
+  };
+  const leader = new Leader({ ...common, sid: self, sessions, fleet, policy, ...parts });
   const retries = electionTimings(timings.renewMs);
   const callMs = CALL_SHARE * retries.retryMs;
-  const lease = side?.connection.election(self, callMs);
+  const lease = side?.election(self, callMs);
   const elector = new Elector({
     election: lease ?? mongo.election(callMs),
     clock,
@@ -85,18 +86,18 @@ export function createLeadership(options: LeadershipOptions): Leadership {
     fitness: (holder) => sessions.fitness(holder, candidate()),
     bus,
   });
-  const watch = (signal: AbortSignal): Promise<void> =>
-    cluster?.run(() => {
-      onCluster();
-      autoscaler?.onCluster();
-      leader.onLook(false);
-    }, signal) ?? aborted(signal);
+  const onCluster = (): void => {
+    if (cluster?.leases() !== "unread") onClusterReached();
+    parts?.autoscaler.onCluster();
+    leader.onLook(false);
+  };
+  const watched: Actor[] = side === undefined ? [] : [(signal) => side.cluster.run(onCluster, signal)];
+  if (lease !== undefined) watched.push((signal) => lease.run(signal));
   return {
     actors: [
       (signal) => sessions.run((isNews) => leader.onLook(isNews), signal),
       (signal) => elector.run((s) => leader.run(s), signal),
-      ...(cluster === undefined ? [] : [watch]),
-      ...(lease === undefined ? [] : [(signal: AbortSignal) => lease.run(signal)]),
+      ...watched,
     ],
     latest: () => leader.latest() ?? sessions.latest(),
   };

@@ -1,32 +1,27 @@
 import { randomUUID } from "node:crypto";
 import type { Config } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
-import { assertNever, ConfigurationError } from "../core/errors.ts";
+import { ConfigurationError } from "../core/errors.ts";
 import { timingsOf } from "../core/timings.ts";
 import { LastSession } from "../process/last-session.ts";
-import { workerIdOf } from "../process/worker-id.ts";
+import { workerIdOf } from "../process/kept-names.ts";
 import type { Connection } from "../mongo/connect.ts";
 import type { WorkerBus } from "../worker/events.ts";
 import { claimFleet, confirmClaim, type FleetClaim } from "../worker/fleet.ts";
 import type { Engine } from "../worker/ports.ts";
 import { Session, type SessionOptions } from "../worker/session.ts";
+import type { ClusterSide } from "./cluster-side.ts";
 
-/** Whose database it shall be. One process alone is the fleet of its Engine, pods are that of their Deployment, and several
- *  processes without a cluster name themselves alike. */
+/** Whose database it shall be. Pods are the fleet of their Deployment, one process alone is that of its Engine, and several
+ *  processes without a cluster name themselves alike. `side`: what there is of Kubernetes */
 export async function fleetOf(
   config: Config,
-  { engine, deploymentUid }: { readonly engine: Pick<Engine, "identify">; readonly deploymentUid: () => Promise<string> },
+  engine: Pick<Engine, "identify">,
+  side: Pick<ClusterSide, "deploymentUid"> | undefined,
 ): Promise<string> {
-  switch (config.coordination) {
-    case "single":
-      return (await engine.identify()).id;
-    case "mongo":
-      return `${config.namespace}/${config.leaseLockName}`;
-    case "kubernetes":
-      return deploymentUid();
-    default:
-      return assertNever(config.coordination);
-  }
+  if (side !== undefined) return side.deploymentUid;
+  if (config.coordination === "single") return (await engine.identify()).id;
+  return `${config.namespace}/${config.leaseLockName}`;
 }
 
 export type Membership = { readonly fleet: string; readonly session: Session; readonly incarnation: string };

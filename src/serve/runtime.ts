@@ -94,9 +94,7 @@ export class Runtime {
     // Behind a fence the Engine comes up only once there is a session.
     if (this.#fence === undefined) await this.#findEngine(engine, this.#signals.stop);
     const side = config.coordination === "kubernetes" ? await this.#openClusterSide() : undefined;
-    const fleet = await this.#patiently("docker", this.#signals.stop, () =>
-      fleetOf(config, { engine, deploymentUid: async () => side?.deploymentUid ?? "" }),
-    );
+    const fleet = await this.#patiently("docker", this.#signals.stop, () => fleetOf(config, engine, side));
     const membership = await this.#join(mongo, fleet);
     const lifeline = this.#createLifeline(mongo, membership, side);
     const worker = await this.#createWorker({ mongo, engine, membership, lifeline });
@@ -107,7 +105,7 @@ export class Runtime {
       mongo,
       membership,
       side,
-      onCluster: () => this.#seeCluster(side),
+      onClusterReached: () => this.#outages.over("kubernetes"),
       bus: this.#leaderBus,
       candidate: () => ({ isDraining: worker.isDraining, isIdle: worker.isIdle }),
     });
@@ -176,11 +174,6 @@ export class Runtime {
     this.#closers.push(() => side.connection.close());
     this.#log.info("Found Deployment", { deployment: this.#config.deploymentName, uid: side.deploymentUid });
     return side;
-  }
-
-  /** Its copies follow the server, so the API is in reach. */
-  #seeCluster(side: ClusterSide | undefined): void {
-    if (side?.cluster.leases() !== "unread") this.#outages.over("kubernetes");
   }
 
   #join(mongo: Connection, fleet: string): Promise<Membership> {

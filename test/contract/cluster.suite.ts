@@ -5,7 +5,7 @@ import { renewLease, revokeLease } from "../../src/core/lease.ts";
 import { type ApiClient } from "../../src/kubernetes/client.ts";
 import { KubernetesCluster } from "../../src/kubernetes/cluster.ts";
 import { KubernetesElection } from "../../src/kubernetes/election.ts";
-import { pathOf, type RawObject } from "../../src/kubernetes/objects.ts";
+import { deploymentReference, pathOf, type RawObject } from "../../src/kubernetes/objects.ts";
 import { KubernetesOwnLease } from "../../src/kubernetes/own-lease.ts";
 import { LEASES } from "../../src/kubernetes/worker-lease.ts";
 import { systemClock } from "../../src/process/clock.ts";
@@ -22,7 +22,7 @@ const template = {
   spec: { containers: [{ name: "runtime", image: "runtime:1" }] },
 };
 const someone = sid("8f8f-1/2");
-const owner = { name: "runtime", uid: "u-0" };
+const owner = deploymentReference({ name: "runtime", uid: "u-0" });
 const mine = { sid: someone, inc: 1, incarnation: "life" };
 
 function aDeployment(): RawObject {
@@ -63,20 +63,19 @@ export function clusterContract(begin: () => Promise<ApiSubject>): void {
   };
   const ownLease = (): KubernetesOwnLease =>
     new KubernetesOwnLease({ ...subject, lock: "lock", owner, leaseMs: 10_000, callMs: LIMIT_MS, wall: () => new Date() }, "pod-a");
-  const election = (self: string): KubernetesElection =>
+  const election = (self: string, uid = owner.uid): KubernetesElection =>
     new KubernetesElection({
       ...subject,
       clock: systemClock,
       random: Math.random,
       name: "lock",
-      deployment: "runtime",
+      owner: { ...owner, uid },
       self: sid(self),
       callMs: LIMIT_MS,
     });
   const watched = (): KubernetesCluster => {
     const options = {
-      deployment: "runtime",
-      deploymentUid: owner.uid,
+      deployment: owner,
       lock: "lock",
       configMap: "scaling",
       pod: "pod-a",
@@ -103,7 +102,7 @@ export function clusterContract(begin: () => Promise<ApiSubject>): void {
       expect(await own.write(renewLease(mine, first.version))).to.deep.equal({ kind: "conflict" });
       const raw = await get(LEASES, "leases", "lock-8f8f-1-2");
       expect(raw.metadata?.annotations).to.include({ "botrunner.io/sid": someone, "botrunner.io/revoked": "false" });
-      expect(raw.metadata?.ownerReferences).to.deep.equal([{ apiVersion: "apps/v1", kind: "Deployment", ...owner }]);
+      expect(raw.metadata?.ownerReferences).to.deep.equal([{ apiVersion: "apps/v1", kind: "Deployment", name: "runtime", uid: "u-0" }]);
       expect(raw["spec"]).to.include({ holderIdentity: "pod-a", leaseDurationSeconds: 10 });
     });
 
@@ -128,7 +127,7 @@ export function clusterContract(begin: () => Promise<ApiSubject>): void {
   describe("the lease of leadership", () => {
     it("is made when it is missing, owned by the Deployment, and only once", async () => {
       const { metadata } = await put("apps/v1", "deployments", aDeployment());
-      const a = election("a");
+      const a = election("a", metadata?.uid);
       expect(await a.read()).to.equal(undefined);
       const written = await a.write(led("a"), undefined);
       expect(written).to.have.property("record").that.deep.equals(led("a"));

@@ -3,6 +3,7 @@ import type { Leadership } from "../../../src/core/election.ts";
 import { ClusterRefusedError, ClusterUnreachableError } from "../../../src/core/errors.ts";
 import { ApiClient } from "../../../src/kubernetes/client.ts";
 import { KubernetesElection } from "../../../src/kubernetes/election.ts";
+import { deploymentReference } from "../../../src/kubernetes/objects.ts";
 import { systemClock } from "../../../src/process/clock.ts";
 import { isPassing } from "../../../src/process/retry.ts";
 import { rejection } from "../../contract/engine.suite.ts";
@@ -35,7 +36,7 @@ describe("kubernetes: KubernetesElection", () => {
       random: () => 0,
       namespace: "ns",
       name: "lock",
-      deployment: "runtime",
+      owner: deploymentReference({ name: "runtime", uid: "u-0" }),
       self: sid("me"),
       callMs: 500,
     });

@@ -3,6 +3,7 @@ import { EventEmitter } from "node:events";
 import { electionTimings } from "../../../src/core/election.ts";
 import { ApiClient } from "../../../src/kubernetes/client.ts";
 import { KubernetesElection } from "../../../src/kubernetes/election.ts";
+import { deploymentReference } from "../../../src/kubernetes/objects.ts";
 import { Elector } from "../../../src/leader/elector.ts";
 import { systemClock } from "../../../src/process/clock.ts";
 import { sid } from "../../support/builders.ts";
@@ -21,7 +22,13 @@ class Candidate {
 
   constructor(api: FakeApi, name: string) {
     this.client = new ApiClient(api.access);
-    const options = { namespace: "ns", name: "lock", deployment: "runtime", self: sid(name), callMs: 150 };
+    const options = {
+      namespace: "ns",
+      name: "lock",
+      owner: deploymentReference({ name: "runtime", uid: "u-0" }),
+      self: sid(name),
+      callMs: 150,
+    };
     const election = new KubernetesElection({ ...options, client: this.client, clock: systemClock, random: Math.random });
     const elector = new Elector({
       election,

@@ -5,7 +5,7 @@ import type { MonoMs } from "../../../src/core/clock.ts";
 import type { FenceFile as FenceWord } from "../../../src/core/fence.ts";
 import { FenceFile } from "../../../src/process/fence-file.ts";
 import { type FenceDir, FenceGuard } from "../../../src/process/fence-guard.ts";
-import { workerIdOf } from "../../../src/process/worker-id.ts";
+import { workerIdOf } from "../../../src/process/kept-names.ts";
 import { at } from "../../support/builders.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { keptDeploymentUid } from "../../../src/process/deployment-uid.ts";
+import { deploymentUidOf } from "../../../src/process/kept-names.ts";
 import { ReadyLatch } from "../../../src/process/ready-latch.ts";
 
 describe("what a pod's memory keeps from one process to the next", () => {
@@ -22,12 +22,12 @@ describe("what a pod's memory keeps from one process to the next", () => {
     expect([first.isSet, new ReadyLatch(undefined).isSet]).to.deep.equal([true, false]);
   });
 
-  it("process/deployment-uid: asks once, and then never again", async () => {
-    expect(await keptDeploymentUid(dir, async () => "u-1")).to.equal("u-1");
-    expect(await keptDeploymentUid(dir, () => Promise.reject(new Error("away")))).to.equal("u-1");
+  it("process/kept-names: asks once, and then never again", async () => {
+    expect(await deploymentUidOf(dir, async () => "u-1")).to.equal("u-1");
+    expect(await deploymentUidOf(dir, () => Promise.reject(new Error("away")))).to.equal("u-1");
   });
-  it("process/deployment-uid: asks again where a process died writing", async () => {
+  it("process/kept-names: asks again where a process died writing", async () => {
     await writeFile(join(dir, "deployment-uid"), "u");
-    expect(await keptDeploymentUid(dir, async () => "u-1")).to.equal("u-1");
+    expect(await deploymentUidOf(dir, async () => "u-1")).to.equal("u-1");
   });
 });
