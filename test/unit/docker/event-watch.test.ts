@@ -15,9 +15,15 @@ async function watched() {
   const streams: { readonly url: string; readonly response: ServerResponse }[] = [];
   const daemonSays = new EventEmitter();
   let rows: { Id: string; State: string; Labels: object }[] = [];
+  const away = { is: false, asked: 0 };
   const daemon = await scriptedDaemon({
     "/containers/json": (q, r) => json(rows)(q, r),
     "/events": (request, response) => {
+      if (away.is) {
+        away.asked += 1;
+        request.socket.destroy();
+        return;
+      }
       response.writeHead(200).flushHeaders();
       streams.push({ url: decodeURIComponent(request.url ?? ""), response });
       daemonSays.emit("stream");
@@ -42,6 +48,7 @@ async function watched() {
     streams,
     hints,
     silent,
+    away,
     /** Does something and waits for the hint that follows. */
     async hint(act: () => void | Promise<void>): Promise<void> {
       const next = once(heard, "hint");
@@ -86,6 +93,18 @@ describe("watch()", () => {
     seen.event("x", "die", 1);
     await seen.hint(() => seen.event("x", "destroy", 2));
     expect(seen.hints).to.deep.equal([undefined, "x", undefined, "x"]);
+  });
+
+  it("asks an Engine that is away often, however long: bots that went with it are down until it is heard", async () => {
+    await using seen = await watched();
+    seen.away.is = true;
+    seen.streams[0]?.response.destroy();
+    let waitedMs = 0;
+    for (; seen.away.asked < 12; waitedMs += 100) await seen.clock.advance(100);
+    expect(waitedMs).to.be.below(12 * 500);
+    seen.away.is = false;
+    await seen.hint(() => seen.clock.advance(400));
+    expect(seen.hints).to.deep.equal([undefined, undefined]);
   });
 
   it("opens a stream anew that did not bring what a list shows, at once after a little grace", async () => {
