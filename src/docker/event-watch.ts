@@ -15,6 +15,9 @@ import { type Missing, StreamCheck } from "./stream-check.ts";
 export const EVENT_NAMES = ["die", "oom", "start", "destroy"];
 /** A stream is opened anew after so long, in ms, should nothing show that it has fallen silent. */
 const MAX_STREAM_MS = 600_000;
+/** The waits for an Engine that is away grow no further than that of this attempt, which is 0.2 to 0.4 s. Its bots are down
+ *  until it is heard, and a socket that nobody listens on costs next to nothing. Source: ownership.md, fault 16 */
+const MAX_AWAY_ATTEMPT = 1;
 /** A stream that lived so long was a good one, in ms: the next wait is the shortest again. */
 const GOOD_STREAM_MS = 10_000;
 /** How long an event may be under way after a list has shown what it is about, in ms: a container is off the list before
@@ -60,19 +63,22 @@ export class EventWatch {
       const began = clock.mono();
       const cut = new AbortController();
       let wasSilent = false;
+      let isAway = false;
       try {
         await this.#stream(onHint, cut, AbortSignal.any([signal, cut.signal]));
       } catch (error) {
         if (signal.aborted) return;
         if (!(error instanceof EngineUnreachableError || error instanceof EngineRefusedError)) throw error;
         wasSilent = cut.signal.aborted;
+        isAway = error instanceof EngineUnreachableError;
         if (!wasSilent) this.#options.evidence.lostTouch();
       } finally {
         this.#cut = undefined;
         cut.abort(); // nobody waits for what this stream should bring
       }
       if (clock.mono() - began >= GOOD_STREAM_MS) attempt = 0;
-      if (!wasSilent) await clock.sleep(retryDelayMs(attempt, random), signal).catch(() => {});
+      const waitMs = retryDelayMs(isAway ? Math.min(attempt, MAX_AWAY_ATTEMPT) : attempt, random);
+      if (!wasSilent) await clock.sleep(waitMs, signal).catch(() => {});
     }
   }
 
