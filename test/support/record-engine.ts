@@ -83,7 +83,7 @@ async function record(dockerHost: string, name: string): Promise<Recording> {
   const stream = await send(dockerHost, "GET", `/events?filters=${encodeURIComponent(filters)}`);
   const events = readEvents(stream);
 
-  const idle = await create("trap 'exit 143' TERM; while :; do sleep 0.1; done");
+  const idle = await create("trap 'exit 143' TERM; echo trapped; while :; do sleep 0.1; done");
   await take("inspect-created", INSPECTED, "GET", `/containers/${name}/json`);
   await take("create-name-taken", ["message"], "POST", `/containers/create?name=${name}`, { Image: IMAGE });
   await take("kill-not-running", ["message"], "POST", `/containers/${idle}/kill?signal=KILL`);
@@ -92,6 +92,7 @@ async function record(dockerHost: string, name: string): Promise<Recording> {
   await take("inspect-running", INSPECTED, "GET", `/containers/${name}/json`);
   const rows = encodeURIComponent(JSON.stringify({ label: [`${LABEL}=1`] }));
   await take("list", ["Id", "Names", "ImageID", "State", "Labels"], "GET", `/containers/json?all=1&filters=${rows}`);
+  await heard(dockerHost, idle);
   await take("stopped", true, "POST", `/containers/${idle}/stop?t=5`);
   await take("inspect-exited", INSPECTED, "GET", `/containers/${name}/json`);
   await take("stop-not-running", true, "POST", `/containers/${idle}/stop?t=5`);
@@ -127,6 +128,13 @@ async function send(dockerHost: string, method: string, path: string, body?: obj
   outgoing.end(body && JSON.stringify(body));
   const [response] = (await once(outgoing, "response")) as [IncomingMessage];
   return response;
+}
+
+/** Waits for a container's first word: a SIGTERM before its trap is set would not end it. */
+async function heard(dockerHost: string, id: string): Promise<void> {
+  const log = await send(dockerHost, "GET", `/containers/${id}/logs?follow=1&stdout=1`);
+  await once(log, "data");
+  log.destroy();
 }
 
 function readEvents(stream: IncomingMessage) {
