@@ -7,6 +7,7 @@ import { type Db, MongoClient } from "mongodb";
 import { judge, runBench, summary } from "../lib/bench.ts";
 import { BenchBots } from "../lib/bench-bots.ts";
 import { cpuOf } from "../lib/bench-cpu.ts";
+import { countersOf, operationsIn } from "../lib/bench-operations.ts";
 import { proxyDocker } from "../lib/docker-proxy.ts";
 
 const BOTS = 100;
@@ -25,8 +26,6 @@ const AWAIT_MS = 5_000;
 /** One of the database brings bots, placements and segments. */
 const STREAMS = 1;
 
-type Counters = Readonly<Record<string, number>>;
-
 await runBench("bench:idle", async (bench) => {
   const calls = await proxyDocker(bench.dockerHost, join(bench.runDir, "counted.sock"));
   const both = await BenchBots.open(bench, "bench_idle");
@@ -41,18 +40,17 @@ await runBench("bench:idle", async (bench) => {
     const [cpu, mongo, streams, quiets, docker]: [number[], number[], number[], number[], number[]] = [[], [], [], [], []];
     const asked = new Map(calls.counts);
     const control = watchNothing(client.db(both.runtime.dbName));
-    let counters = await countersOf(client.db("admin"));
+    let counters = await countersOf(client);
     for (let round = 1; round <= ROUNDS; round++) {
       const [began, used, called] = [performance.now(), await cpuOf(both.runtime.pid), sum(calls.counts)];
       await sleep(ROUND_MS);
-      const [now, seconds] = [await countersOf(client.db("admin")), (performance.now() - began) / 1_000];
-      const grown = (name: string): number => ((now[name] ?? 0) - (counters[name] ?? 0)) / seconds;
+      const [now, seconds] = [await countersOf(client), (performance.now() - began) / 1_000];
       const quiet = control.answers() / seconds;
       cpu.push((100 * ((await cpuOf(both.runtime.pid)) - used)) / seconds);
-      streams.push(grown("getmore") - quiet);
+      streams.push(((now["getmore"] ?? 0) - (counters["getmore"] ?? 0)) / seconds - quiet);
       quiets.push(quiet);
       // Our own question is one of the commands.
-      mongo.push(["insert", "query", "update", "delete", "command"].reduce((all, name) => all + grown(name), -1 / seconds));
+      mongo.push((operationsIn(now) - operationsIn(counters) - 1) / seconds);
       docker.push((sum(calls.counts) - called) / seconds);
       counters = now;
       bench.say(
@@ -80,12 +78,6 @@ await runBench("bench:idle", async (bench) => {
     await calls.stop();
   }
 });
-
-/** What the server has counted since it began; MongoDB and the tests' server both do. */
-async function countersOf(admin: Db): Promise<Counters> {
-  const { opcounters } = (await admin.command({ serverStatus: 1 })) as unknown as { opcounters: Counters };
-  return opcounters;
-}
 
 /** A change stream on a collection that nobody writes to. MongoDB lets its request rest; a server that answers it at every
  *  write of anybody makes all streams look busier than they are, and this one by as much. */

@@ -1,9 +1,10 @@
 // How soon the Deployment follows the segments, by the API server's own clock, and what a pod costs that has nothing to do.
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { type Db, MongoClient } from "mongodb";
+import { MongoClient } from "mongodb";
 
 import { judge, median, runBareBench, summary, waitFor } from "../lib/bench.ts";
+import { countersOf, operationsIn } from "../lib/bench-operations.ts";
 import { ClusterFleet } from "../lib/cluster/fleet.ts";
 import { namesInSegments, type Release } from "../lib/cluster/product.ts";
 import { chartValues } from "../lib/cluster/values.ts";
@@ -85,7 +86,7 @@ async function atRest(release: Release, mongoUri: string): Promise<{ requests: n
     const pods = await release.pods();
     const account = `system:serviceaccount:${release.options.namespace}:runtime`;
     const asked = async () => (await release.audit()).filter(({ user }) => user === account).length;
-    const [requests, operations] = [await asked(), await operationsOf(client.db("admin"))];
+    const [requests, operations] = [await asked(), operationsIn(await countersOf(client))];
     await sleep(REST_MS);
     const share = pods.length * (REST_MS / 1_000);
     const memoryMb: number[] = [];
@@ -95,15 +96,10 @@ async function atRest(release: Release, mongoUri: string): Promise<{ requests: n
     }
     return {
       requests: ((await asked()) - requests) / share,
-      operations: ((await operationsOf(client.db("admin"))) - operations) / share,
+      operations: (operationsIn(await countersOf(client)) - operations) / share,
       memoryMb,
     };
   } finally {
     await client.close();
   }
-}
-
-async function operationsOf(admin: Db): Promise<number> {
-  const { opcounters } = (await admin.command({ serverStatus: 1 })) as unknown as { opcounters: Readonly<Record<string, number>> };
-  return ["insert", "query", "update", "delete", "command"].reduce((all, name) => all + (opcounters[name] ?? 0), 0);
 }

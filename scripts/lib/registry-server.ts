@@ -1,12 +1,10 @@
 // A registry in one program, for tests and chaos: it speaks as much of the Docker Registry API v2 as a pull needs, for tiny
 // images under any name. It takes orders as JSON lines on stdin, ends when that closes, and writes a line for each request.
 // Arguments: the port, 0 for a free one; a static busybox, for images that run.
-import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createServer, type ServerResponse } from "node:http";
 import { createInterface } from "node:readline";
-import { gzipSync } from "node:zlib";
-import { packTar, type TarEntry } from "./tar.ts";
+import { type Layer, MANIFEST_TYPE, packImage, packLayer, type RegistryImage } from "./registry-image.ts";
 
 /** What it does from now on. */
 export type RegistryOrder = {
@@ -19,53 +17,24 @@ export type RegistryOrder = {
   readonly basic?: string;
 };
 
-const MANIFEST = "application/vnd.docker.distribution.manifest.v2+json";
-const digestOf = (bytes: Buffer): string => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
-
-type TinyImage = { readonly manifest: string; readonly config: string; readonly files: ReadonlyMap<string, Buffer> };
-
-/** Blobs and manifest of an image, by digest; the blobs of `base` lie under its own. */
-export function tinyImage(generation: number, base: readonly Layer[] = []): TinyImage {
-  const layers = [...base, layerOf([{ path: "generation", mode: 0o644, data: Buffer.from(`${generation}\n`) }])];
-  const config = Buffer.from(
-    JSON.stringify({
-      architecture: "amd64",
-      os: "linux",
-      config: { Cmd: ["/none"], Env: ["PATH=/bin"] },
-      rootfs: { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) },
-    }),
-  );
-  const blob = (mediaType: string, bytes: Buffer) => ({ mediaType, size: bytes.length, digest: digestOf(bytes) });
-  const manifest = Buffer.from(
-    JSON.stringify({
-      schemaVersion: 2,
-      mediaType: MANIFEST,
-      config: blob("application/vnd.docker.container.image.v1+json", config),
-      layers: layers.map(({ bytes }) => blob("application/vnd.docker.image.rootfs.diff.tar.gzip", bytes)),
-    }),
-  );
-  const files = new Map([manifest, config, ...layers.map(({ bytes }) => bytes)].map((bytes) => [digestOf(bytes), bytes]));
-  return { manifest: digestOf(manifest), config: digestOf(config), files };
-}
-
-type Layer = { readonly bytes: Buffer; readonly diffId: string };
-
-function layerOf(entries: readonly TarEntry[]): Layer {
-  const tar = packTar(entries);
-  return { bytes: gzipSync(tar), diffId: digestOf(tar) };
-}
+/** Blobs and manifest of an image; the blobs of `base` lie under its own. */
+export const tinyImage = (generation: number, base: readonly Layer[] = []): RegistryImage =>
+  packImage([...base, packLayer([{ path: "generation", mode: 0o644, data: Buffer.from(`${generation}\n`) }])], {
+    Cmd: ["/none"],
+    Env: ["PATH=/bin"],
+  });
 
 /** As much of a system as a bot's script needs. */
 function shellLayer(busybox: string): Layer {
   const links = ["sh", "date", "sleep"].map((name) => ({ path: `bin/${name}`, mode: 0o777, link: "busybox" }));
-  return layerOf([{ path: "bin/", mode: 0o755 }, { path: "bin/busybox", mode: 0o755, data: readFileSync(busybox) }, ...links]);
+  return packLayer([{ path: "bin/", mode: 0o755 }, { path: "bin/busybox", mode: 0o755, data: readFileSync(busybox) }, ...links]);
 }
 
 function serve(port: number, busybox: string): void {
   const base = busybox === "" ? [] : [shellLayer(busybox)];
   /** What was served: an engine asks for blobs by digest alone. */
-  const images = new Map<number, TinyImage>();
-  const imageOf = (generation: number): TinyImage => {
+  const images = new Map<number, RegistryImage>();
+  const imageOf = (generation: number): RegistryImage => {
     const image = images.get(generation) ?? tinyImage(generation, base);
     images.set(generation, image);
     return image;
@@ -94,10 +63,10 @@ function serve(port: number, busybox: string): void {
       return refuse(response, 429, "TOOMANYREQUESTS", `retry-after: ${retryAfterSeconds}s`, { "retry-after": String(retryAfterSeconds) });
     const isDigest = reference.startsWith("sha256:");
     const image = isDigest
-      ? [...images.values()].find(({ files }) => files.has(reference))
+      ? [...images.values()].find(({ blobs }) => blobs.has(reference))
       : imageOf(generation === "by-tag" ? Number(reference) : generation);
     const digest = isDigest ? reference : image?.manifest;
-    const whole = image?.files.get(digest ?? "");
+    const whole = image?.blobs.get(digest ?? "");
     if (image === undefined || digest === undefined || whole === undefined)
       return refuse(response, 404, "MANIFEST_UNKNOWN", "manifest unknown");
     const isLayer = kind === "blobs" && digest !== image.config;
@@ -106,7 +75,7 @@ function serve(port: number, busybox: string): void {
     if (from >= whole.length) return refuse(response, 416, "RANGE_INVALID", "no such range");
     const bytes = whole.subarray(from);
     response.writeHead(from > 0 ? 206 : 200, {
-      "content-type": kind === "manifests" ? MANIFEST : "application/octet-stream",
+      "content-type": kind === "manifests" ? MANIFEST_TYPE : "application/octet-stream",
       "content-length": bytes.length,
       "docker-content-digest": digest,
       ...(from > 0 && { "content-range": `bytes ${from}-${whole.length - 1}/${whole.length}` }),

@@ -2,7 +2,8 @@
 import { readFile } from "node:fs/promises";
 import { createServer, type ServerResponse } from "node:http";
 
-import { blobPath, digestOf, MANIFEST_TYPE, manifestPath, REGISTRY_PORT } from "./registry.ts";
+import { digestOf, MANIFEST_TYPE } from "../registry-image.ts";
+import { blobPath, manifestPath, REGISTRY_PORT } from "./registry.ts";
 
 const [dir = "", address = ""] = process.argv.slice(2);
 

@@ -1,17 +1,15 @@
 // Images for the Docker Engines inside pods. They pull as anywhere, from a mirror of Docker Hub that holds what was published
 // here: a directory with a manifest for each name and the blobs that these name.
-import { createHash } from "node:crypto";
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { gzipSync } from "node:zlib";
 
-import { packTar, type TarEntry } from "../tar.ts";
+import { packImage, packLayer } from "../registry-image.ts";
+import type { TarEntry } from "../tar.ts";
 
 /** What pods call the mirror; the stand-in for docker:dind names it. */
 export const MIRROR_NAME = "mirror.test";
 /** Port of the mirror on the hub's address. */
 export const REGISTRY_PORT = 5000;
-export const MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json";
 
 export const registryDir = (runDir: string): string => join(runDir, "registry");
 export const manifestPath = (dir: string, name: string, tag: string): string =>
@@ -32,29 +30,11 @@ export async function publishImage(runDir: string, { image, files, config }: Pub
   const dir = registryDir(runDir);
   await mkdir(join(dir, "manifests"), { recursive: true });
   await mkdir(join(dir, "blobs"), { recursive: true });
-  const tar = packTar(files);
-  const put = async (mediaType: string, bytes: Buffer) => {
-    const digest = digestOf(bytes);
-    await place(blobPath(dir, digest), bytes);
-    return { mediaType, size: bytes.length, digest };
-  };
-  const layer = await put("application/vnd.docker.image.rootfs.diff.tar.gzip", gzipSync(tar));
-  const about = { architecture: process.arch === "x64" ? "amd64" : process.arch, os: "linux", created: "1970-01-01T00:00:00Z" };
-  const whole = Buffer.from(JSON.stringify({ ...about, config, rootfs: { type: "layers", diff_ids: [digestOf(tar)] } }));
-  const manifest = Buffer.from(
-    JSON.stringify({
-      schemaVersion: 2,
-      mediaType: MANIFEST_TYPE,
-      config: await put("application/vnd.docker.container.image.v1+json", whole),
-      layers: [layer],
-    }),
-  );
-  await place(blobPath(dir, digestOf(manifest)), manifest);
+  const { manifest, blobs } = packImage([packLayer(files)], config);
+  for (const [digest, bytes] of blobs) await place(blobPath(dir, digest), bytes);
   const [name = "", tag = "latest"] = image.split(":");
-  await place(manifestPath(dir, name.includes("/") ? name : `library/${name}`, tag), manifest);
+  await place(manifestPath(dir, name.includes("/") ? name : `library/${name}`, tag), blobs.get(manifest) ?? Buffer.alloc(0));
 }
-
-export const digestOf = (bytes: Buffer): string => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 
 async function place(path: string, bytes: Buffer): Promise<void> {
   await writeFile(`${path}.new`, bytes);
