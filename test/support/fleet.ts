@@ -1,7 +1,6 @@
 import { EventEmitter } from "node:events";
 import type { Epoch, SegmentId } from "../../src/core/ids.ts";
 import { segmentOf } from "../../src/core/segment.ts";
-import { pickReading } from "../../src/document/pick-reading.ts";
 import { createBotReader } from "../../src/document/read-bot.ts";
 import { Admission } from "../../src/leader/admission.ts";
 import type { LeaderEvents } from "../../src/leader/events.ts";
@@ -11,12 +10,13 @@ import type { WorkerEvents } from "../../src/worker/events.ts";
 import type { ReleasedRecord } from "../../src/worker/segments.ts";
 import { Session, type SessionMark } from "../../src/worker/session.ts";
 import { SoloLifeline } from "../../src/worker/solo-lifeline.ts";
-import { Worker } from "../../src/worker/worker.ts";
+import type { Worker } from "../../src/worker/worker.ts";
 import type { Engine } from "../../src/worker/ports.ts";
 import { bot } from "./builders.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { FakeEngine } from "./fake-engine.ts";
 import { ModelStore } from "./model-store.ts";
+import { aWorkerOn } from "./worker.ts";
 
 const RENEW_MS = 2_000;
 export const MAX_SEGMENT = 16;
@@ -91,11 +91,8 @@ export class Fleet<E extends Engine = FakeEngine> {
     const opening = Session.open(options, new AbortController().signal);
     await clock.advance(3 * RENEW_MS);
     const session = await opening;
-    const readBot = createBotReader({ maxStopGraceSeconds: 60 });
-    const read = (found: Parameters<typeof pickReading>[0]) => pickReading(found, readBot);
     const lifeline = new SoloLifeline(session, { store, clock, bus, timings: { renewMs: RENEW_MS } });
-    const part = { pod: "pod", startConcurrency: 4, random: () => this.random() };
-    const worker = new Worker({ store, feed: store, engine, lifeline, released, read, clock, bus, ...part });
+    const worker = aWorkerOn({ store, engine, lifeline, clock, bus }, { released, random: () => this.random() });
     return Object.assign(
       this.#live((signal) => worker.run(signal)),
       { worker, session },

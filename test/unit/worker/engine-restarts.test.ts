@@ -3,17 +3,15 @@ import { expect } from "chai";
 import type { Need, RestartEvidence } from "../../../src/core/engine-restart.ts";
 import { EngineUnreachableError } from "../../../src/core/errors.ts";
 import type { Right } from "../../../src/core/session.ts";
-import { pickReading } from "../../../src/document/pick-reading.ts";
-import { createBotReader } from "../../../src/document/read-bot.ts";
 import { EngineRestarts } from "../../../src/worker/engine-restarts.ts";
 import type { WorkerEvents } from "../../../src/worker/events.ts";
 import type { Lifeline } from "../../../src/worker/lifeline.ts";
-import { Worker } from "../../../src/worker/worker.ts";
 import { aSegment, aWorker, bot, epoch, sid } from "../../support/builders.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { FakeEngine } from "../../support/fake-engine.ts";
 import { aDocument, placeOf } from "../../support/fleet.ts";
 import { ModelStore } from "../../support/model-store.ts";
+import { aWorkerOn } from "../../support/worker.ts";
 
 const segment = placeOf("a");
 
@@ -151,21 +149,7 @@ describe("worker/engine-restarts", () => {
       store.putBot(aDocument("a"));
       engine = new FakeEngine({ clock });
       if (!isUp) engine.goAway();
-      const read = createBotReader({ maxStopGraceSeconds: 60 });
-      const worker = new Worker({
-        store,
-        feed: store,
-        engine,
-        lifeline,
-        released: { epochOf: () => undefined, append: async () => {} },
-        read: (found) => pickReading(found, read),
-        clock,
-        random: () => 0,
-        bus,
-        pod: "pod",
-        startConcurrency: 4,
-      });
-      running = worker.run(end.signal);
+      running = aWorkerOn({ store, engine, lifeline, clock, bus }).run(end.signal);
       await clock.advance(3_000);
       expect(engine.running()).to.deep.equal(isUp ? ["a"] : []);
       engine.goAway();

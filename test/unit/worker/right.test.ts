@@ -1,16 +1,15 @@
 import { EventEmitter } from "node:events";
 import { expect } from "chai";
 import type { Right } from "../../../src/core/session.ts";
-import { pickReading } from "../../../src/document/pick-reading.ts";
-import { createBotReader } from "../../../src/document/read-bot.ts";
 import type { WorkerEvents } from "../../../src/worker/events.ts";
 import type { Lifeline } from "../../../src/worker/lifeline.ts";
-import { Worker, type WorkerOptions } from "../../../src/worker/worker.ts";
+import type { Worker, WorkerOptions } from "../../../src/worker/worker.ts";
 import { aSegment, aWorker, epoch, sid } from "../../support/builders.ts";
 import { aDocument, placeOf } from "../../support/fleet.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { FakeEngine } from "../../support/fake-engine.ts";
 import { ModelStore } from "../../support/model-store.ts";
+import { aWorkerOn } from "../../support/worker.ts";
 
 /** A life-line whose right the test sets. */
 class FakeLifeline implements Lifeline {
@@ -48,26 +47,11 @@ describe("worker/worker: by what right", () => {
   let running: Promise<void>;
 
   function begin(over: Partial<WorkerOptions> = {}): void {
-    const read = createBotReader({ maxStopGraceSeconds: 60 });
     const bus = new EventEmitter<WorkerEvents>();
     for (const name of ["right:over", "right:back", "bot:stopped", "drain:asked", "segment:released"] as const)
       bus.on(name, () => told.push(name));
-    worker = new Worker({
-      store,
-      feed: store,
-      engine,
-      lifeline,
-      released: { epochOf: () => undefined, append: async () => {} },
-      read: (found) => pickReading(found, read),
-      clock,
-      random: () => 0,
-      bus,
-      pod: "pod",
-      startConcurrency: 4,
-      isFenceSteady: () => isSteady,
-      watchesLife: true,
-      ...over,
-    });
+    const parts = { store, engine, lifeline, clock, bus };
+    worker = aWorkerOn(parts, { isFenceSteady: () => isSteady, watchesLife: true, ...over });
     running = worker.run(end.signal);
   }
 
