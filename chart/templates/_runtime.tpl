@@ -22,6 +22,8 @@
       value: {{ .Values.mongodb.database | quote }}
     - name: COLLECTION_NAME
       value: {{ .Values.mongodb.collection | quote }}
+    - name: MAX_SEGMENT
+      value: {{ int64 .Values.bots.maxSegment | quote }}
     - name: COORDINATION
       value: kubernetes
     - name: DEPLOYMENT_NAME
@@ -38,8 +40,6 @@
       value: /var/lib/bot-runner
     - name: HTTP_PORT
       value: "8080"
-    - name: MAX_SEGMENT
-      value: {{ int64 .Values.bots.maxSegment | quote }}
     - name: MAX_STOP_GRACE_SECONDS
       value: {{ int64 .Values.bots.maxStopGraceSeconds | quote }}
     - name: MAX_BOTS_PER_WORKER
