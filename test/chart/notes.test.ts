@@ -79,6 +79,15 @@ for (const helm of helms)
       expect(hints(merge(both, { serviceMonitor: { labels }, prometheusRule: { labels } }))).to.deep.equal([]);
     });
 
+    it("warn of a policy that shuts Prometheus out", () => {
+      const warning = "WARNING: networkPolicy.ingressFrom is empty";
+      const [monitoring, on] = [{ serviceMonitor: { enabled: true } }, { enabled: true }];
+      expect(notesOf(helm, { monitoring, networkPolicy: on })).to.include(warning);
+      expect(notesOf(helm, { monitoring, networkPolicy: { ...on, ingressFrom: [{ namespaceSelector: {} }] } })).not.to.include(warning);
+      expect(notesOf(helm, { networkPolicy: on })).not.to.include(warning);
+      expect(notesOf(helm, { monitoring })).not.to.include(warning);
+    });
+
     it("keep the connection string to themselves", () => {
       expect(notesOf(helm, { mongodb: { uri: "mongodb://u:hidden@mongo" } })).not.to.include("hidden");
     });
