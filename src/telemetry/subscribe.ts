@@ -109,8 +109,8 @@ export function tellLeader(bus: LeaderBus, log: Log, metrics: Metrics, outages: 
   bus.on("document:unusable", ({ document, reason }) => log.warn("Refused document", { document, reason }));
   bus.on("assignment:stepped", ({ step: { kind, segment, ...rest } }) => log.info("Changed assignment", { step: kind, segment, ...rest }));
   bus.on("assignment:missed", ({ step: { kind, segment } }) => log.debug("Assignment had moved on", { step: kind, segment }));
-  bus.on("figures:observed", ({ figures, shared, invalid }) => {
-    metrics.setFleet(figures, shared);
+  bus.on("figures:observed", ({ figures, shared, invalid, handOverMs }) => {
+    metrics.setFleet(figures, { shared, handOverMs });
     metrics.bots.set({ state: "invalid" }, invalid);
     log.debug("Observed the fleet", { ...figures, shared, invalid });
   });
