@@ -33,6 +33,12 @@ export class Metrics {
     buckets: [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
     registers: this.#registers,
   });
+  readonly gapSeconds = new Histogram({
+    name: "botrunner_handover_gap_seconds",
+    help: "How long bots stood still that another worker had stopped to hand them over, by both machines' clocks.",
+    buckets: [0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120],
+    registers: this.#registers,
+  });
   readonly reconcileSeconds = new Histogram({
     name: "botrunner_reconcile_duration_seconds",
     help: "Time to compare all containers with what should run.",

@@ -1,11 +1,13 @@
 import { EventEmitter } from "node:events";
 import { expect } from "chai";
 import { StoreUnreachableError } from "../../../src/core/errors.ts";
+import type { ContainerId } from "../../../src/core/ids.ts";
 import type { LeaderEvents } from "../../../src/leader/events.ts";
 import type { Log } from "../../../src/telemetry/log.ts";
 import { Metrics } from "../../../src/telemetry/metrics.ts";
 import { Outages, tellLeader, tellWorker } from "../../../src/telemetry/subscribe.ts";
 import type { WorkerEvents } from "../../../src/worker/events.ts";
+import { bot } from "../../support/builders.ts";
 
 describe("telemetry/subscribe", () => {
   it("tells each outage of a store once, however many loops of leader and worker see it, and each end", () => {
@@ -28,6 +30,20 @@ describe("telemetry/subscribe", () => {
     }
     const once = ["Lost touch: bots run on, changes wait", "In touch again"];
     expect(told).to.deep.equal([...once, ...once]);
+  });
+
+  it("counts the gap of a start that ends a hand-over, and of no other", async () => {
+    const log: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+    const metrics = new Metrics({ version: "0", node: "v0" });
+    const worker = new EventEmitter<WorkerEvents>();
+    tellWorker(worker, log, metrics, new Outages(log, metrics));
+    const started = { bot: bot(), container: "c1" as ContainerId, why: "new", tookMs: 400 } as const;
+    expect(await metrics.registry.metrics()).to.match(/^botrunner_handover_gap_seconds_count 0$/m);
+    worker.emit("bot:started", { ...started, gapMs: undefined });
+    worker.emit("bot:started", { ...started, gapMs: 700 });
+    expect(await metrics.registry.metrics())
+      .to.match(/^botrunner_handover_gap_seconds_count 1$/m)
+      .and.to.match(/^botrunner_handover_gap_seconds_sum 0.7$/m);
   });
 
   describe("of the whole fleet", () => {
