@@ -24,6 +24,9 @@ export type Observed = {
   readonly suspects?: ReadonlySet<SessionId>;
   /** How long this leader has seen each announced move stand, in ms. */
   readonly announced?: ReadonlyMap<SegmentId, number>;
+  /** How long this leader has seen each segment on its way out of living hands, in ms. Nothing is decided by it: a time-out
+   *  never takes a segment from a live session. */
+  readonly leaving?: ReadonlyMap<SegmentId, number>;
 };
 
 export type AssignmentPolicy = {

@@ -56,6 +56,11 @@ export function figuresOf({ active, segments, workers, leader, waiting }: Observ
   };
 }
 
+/** How long the oldest hand-over has stood, in ms; 0 when there is none. */
+export function oldestHandOverMs({ leaving }: Pick<Observed, "leaving">): number {
+  return (leaving?.values() ?? [].values()).reduce((oldest, ms) => Math.max(oldest, ms), 0);
+}
+
 /** Active segments whose owner has more than one of them. */
 export function sharedSegments({ active, segments }: Observed): number {
   const wanted = new Set(active);

@@ -53,6 +53,24 @@ export function trackAnnounced(before: Announced, segments: readonly SegmentReco
   );
 }
 
+/** Segments on their way out of living hands in the eyes of one leader, and since when. */
+export type Leaving = ReadonlyMap<SegmentId, { readonly epoch: Epoch; readonly since: MonoMs }>;
+
+/** Follows how long each hand-over has stood: from the revocation, or from the moment its owner drains, until the release.
+ *  What a dead owner left is no hand-over: nobody has to let go of it. */
+export function trackLeaving(before: Leaving, { segments, workers }: Pick<Observed, "segments" | "workers">, now: MonoMs): Leaving {
+  const states = new Map(workers.map((w) => [w._id, w.state]));
+  return new Map(
+    segments.flatMap(({ _id, state, epoch, owner }) => {
+      const ownerState = owner === null ? undefined : states.get(owner);
+      if (ownerState === undefined || !isLiving(ownerState)) return [];
+      if (state !== "revoking" && ownerState !== "draining") return [];
+      const past = before.get(_id);
+      return [[_id, past?.epoch === epoch ? past : { epoch, since: now }] as const];
+    }),
+  );
+}
+
 /** How long a leader may look away before a segment's patience ends; undefined when none is running. */
 export function patienceLeftMs(waiting: Waiting, patiencesMs: readonly number[]): number | undefined {
   let left: number | undefined;

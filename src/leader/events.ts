@@ -21,7 +21,8 @@ export type LeaderEvents = {
   "assignment:stepped": [{ step: AssignmentStep }];
   /** A step's compare-and-set found another state than the plan: the next plan sees it. */
   "assignment:missed": [{ step: AssignmentStep }];
-  "figures:observed": [{ figures: Figures; shared: number; invalid: number }];
+  /** `handOverMs`: how long the oldest hand-over has stood. */
+  "figures:observed": [{ figures: Figures; shared: number; invalid: number; handOverMs: number }];
   /** What the fleet's size should be. */
   "scaling:observed": [{ desired: number; min: number; max: number; foreign: boolean }];
   /** The smaller or larger count was written. */

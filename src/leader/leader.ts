@@ -5,7 +5,7 @@ import type { BotId, SessionId } from "../core/ids.ts";
 import type { ChangeFeed } from "../core/ledger.ts";
 import { nextTerm } from "../core/operations.ts";
 import { judgeTerm } from "../core/term.ts";
-import { type Announced, patienceLeftMs, trackAnnounced, trackWaiting, type Waiting } from "../core/waiting.ts";
+import { type Announced, type Leaving, patienceLeftMs, trackAnnounced, trackLeaving, trackWaiting, type Waiting } from "../core/waiting.ts";
 import { Bell } from "../process/bell.ts";
 import { retryPassing, tolerate } from "../process/retry.ts";
 import { runGroup } from "../process/run-group.ts";
@@ -62,6 +62,7 @@ export class Leader {
   readonly #looked = new Bell();
   #waiting: Waiting = new Map();
   #announced: Announced = new Map();
+  #leaving: Leaving = new Map();
 
   constructor(options: LeaderOptions) {
     this.#options = options;
@@ -197,10 +198,12 @@ export class Leader {
     const now = clock.mono();
     this.#waiting = trackWaiting(this.#waiting, seen, now);
     this.#announced = trackAnnounced(this.#announced, segments, now);
-    const announced = new Map([...this.#announced].map(([id, { since }]) => [id, now - since]));
+    this.#leaving = trackLeaving(this.#leaving, seen, now);
+    const ages = (tracked: Announced | Leaving) => new Map([...tracked].map(([id, { since }]) => [id, now - since]));
+    const [announced, leaving] = [ages(this.#announced), ages(this.#leaving)];
     const suspects = sessions?.suspects();
     const facts = autoscaler?.facts(workers);
-    return { ...seen, ...facts, waiting: this.#waiting, announced, ...(suspects !== undefined && { suspects }) };
+    return { ...seen, ...facts, waiting: this.#waiting, announced, leaving, ...(suspects !== undefined && { suspects }) };
   }
 
   async #take(step: AssignmentStep, term: number): Promise<void> {

@@ -1,6 +1,6 @@
 import type { Observed } from "../core/assignment.ts";
 import type { Clock } from "../core/clock.ts";
-import { type Figures, figuresOf, sharedSegments } from "../core/figures.ts";
+import { type Figures, figuresOf, oldestHandOverMs, sharedSegments } from "../core/figures.ts";
 import { idleWorkers } from "../core/hand-over.ts";
 import type { SessionId } from "../core/ids.ts";
 import type { FleetView } from "../core/records.ts";
@@ -50,7 +50,8 @@ export class Telling {
     const { store, clock, bus, worker, sid, hasReaders, checkIntervalMs } = this.#options;
     const figures = figuresOf(observed);
     this.#figures = { figures, atMs: clock.mono() };
-    bus.emit("figures:observed", { figures, shared: sharedSegments(observed), invalid: await store.countInvalid() });
+    const invalid = await store.countInvalid();
+    bus.emit("figures:observed", { figures, shared: sharedSegments(observed), invalid, handOverMs: oldestHandOverMs(observed) });
     const idle = idleWorkers(observed);
     const view = JSON.stringify([figures, idle, scaling]);
     if (view === this.#published?.view && (!hasReaders || clock.mono() - this.#published.atMs < checkIntervalMs)) return;

@@ -11,7 +11,7 @@ export class Metrics {
   readonly #registers = [this.registry];
   readonly bots = new Gauge({
     name: "botrunner_bots",
-    help: "Bots of this worker by state.",
+    help: "Bots of this worker by state; the leader counts the invalid ones of the whole fleet.",
     labelNames: ["state"],
     registers: this.#registers,
   });
@@ -31,6 +31,12 @@ export class Metrics {
     name: "botrunner_bot_start_duration_seconds",
     help: "Time from the decision to start a bot until it runs, image and queue included.",
     buckets: [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
+    registers: this.#registers,
+  });
+  readonly gapSeconds = new Histogram({
+    name: "botrunner_handover_gap_seconds",
+    help: "How long bots stood still that another worker had stopped to hand them over, by both machines' clocks.",
+    buckets: [0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120],
     registers: this.#registers,
   });
   readonly reconcileSeconds = new Histogram({
@@ -94,7 +100,7 @@ export class Metrics {
   }
 
   /** The leader's view. The series come with the first full observation and go with the leadership. */
-  setFleet(figures: Figures, shared: number): void {
+  setFleet(figures: Figures, { shared, handOverMs }: { readonly shared: number; readonly handOverMs: number }): void {
     this.#leading ??= [
       ["botrunner_segments", "Active segments: those with a bot that should run."],
       ["botrunner_segments_assigned", "Active segments with a living owner."],
@@ -102,6 +108,7 @@ export class Metrics {
       ["botrunner_segments_backlog", "Active segments minus workers that own at least one."],
       ["botrunner_workers_available", "Living workers without the leader, or with it if it is alone."],
       ["botrunner_segments_shared", "Active segments whose owner has more than one."],
+      ["botrunner_handover_oldest_seconds", "How long the oldest hand-over of a segment has stood, as this leader has seen it."],
     ].map(([name = "", help = ""]) => new Gauge({ name, help, registers: this.#registers }));
     const values = [
       figures.total_segments,
@@ -110,6 +117,7 @@ export class Metrics {
       figures.segment_backlog,
       figures.available_workers,
       shared,
+      handOverMs / 1_000,
     ];
     for (const [i, gauge] of this.#leading.entries()) gauge.set(values[i] ?? 0);
   }
@@ -150,7 +158,9 @@ export class Metrics {
       this.registry.removeSingleMetric(`botrunner_${name}`);
     this.#scaling = undefined;
     for (const name of ["", "_assigned", "_orphaned", "_backlog", "_shared"]) this.registry.removeSingleMetric(`botrunner_segments${name}`);
-    this.registry.removeSingleMetric("botrunner_workers_available");
+    for (const name of ["workers_available", "handover_oldest_seconds"]) this.registry.removeSingleMetric(`botrunner_${name}`);
+    // What every worker has, but only a leader knows of: a figure of the past would be counted beside its successor's.
+    this.bots.set({ state: "invalid" }, 0);
     this.#leading = undefined;
   }
 }

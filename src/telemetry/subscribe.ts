@@ -7,11 +7,12 @@ import type { Metrics } from "./metrics.ts";
 
 /** Turns what happens into log lines and numbers: the one list of what operators get to see. */
 export function tellWorker(bus: WorkerBus, log: Log, metrics: Metrics, outages: Outages): void {
-  bus.on("bot:started", ({ bot, container, why, tookMs }) => {
+  bus.on("bot:started", ({ bot, container, why, tookMs, gapMs }) => {
     outages.over("docker");
     metrics.starts.inc({ reason: why });
     metrics.startSeconds.observe(tookMs / 1_000);
-    log.info("Started bot", { bot, container: short(container), why, tookMs: Math.round(tookMs) });
+    if (gapMs !== undefined) metrics.gapSeconds.observe(gapMs / 1_000);
+    log.info("Started bot", { bot, container: short(container), why, tookMs: Math.round(tookMs), gapMs });
   });
   bus.on("bot:adopted", ({ bot, container }) => log.info("Adopted running bot", { bot, container: short(container) }));
   bus.on("bot:stopped", ({ bot, container: { id, sid, epoch, startedAt }, why, tookMs }) => {
@@ -109,8 +110,8 @@ export function tellLeader(bus: LeaderBus, log: Log, metrics: Metrics, outages: 
   bus.on("document:unusable", ({ document, reason }) => log.warn("Refused document", { document, reason }));
   bus.on("assignment:stepped", ({ step: { kind, segment, ...rest } }) => log.info("Changed assignment", { step: kind, segment, ...rest }));
   bus.on("assignment:missed", ({ step: { kind, segment } }) => log.debug("Assignment had moved on", { step: kind, segment }));
-  bus.on("figures:observed", ({ figures, shared, invalid }) => {
-    metrics.setFleet(figures, shared);
+  bus.on("figures:observed", ({ figures, shared, invalid, handOverMs }) => {
+    metrics.setFleet(figures, { shared, handOverMs });
     metrics.bots.set({ state: "invalid" }, invalid);
     log.debug("Observed the fleet", { ...figures, shared, invalid });
   });

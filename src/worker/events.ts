@@ -7,8 +7,9 @@ import type { EndReason } from "../core/restart.ts";
 
 /** What a worker tells about itself. Past tense: logs, metrics and tests listen, nobody decides by them. */
 export type WorkerEvents = {
-  /** A container was created and started; `tookMs` from the first engine call, image included. */
-  "bot:started": [{ bot: BotId; container: ContainerId; why: StartReason; tookMs: number }];
+  /** A container was created and started; `tookMs` from the first engine call, image included. `gapMs`: how long the bot stood
+   *  still, where another worker had stopped it to hand it over. */
+  "bot:started": [{ bot: BotId; container: ContainerId; why: StartReason; tookMs: number; gapMs: number | undefined }];
   /** A container that ran before this process did goes on untouched. */
   "bot:adopted": [{ bot: BotId; container: ContainerId }];
   /** The container carries the evidence for the kill: session, epoch, begin of its run. */

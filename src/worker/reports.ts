@@ -17,6 +17,9 @@ const MAX_WAITING_RUNS = 1_000;
 /** What frees a name that the Engine does not let go. Outside a cluster nobody does it but its operator. */
 const RESTART_DOCKER = "restart the Docker daemon";
 
+/** Ends of a run after which the bot runs on elsewhere. */
+const HAND_OVERS: readonly string[] = ["released", "draining", "fenced"] satisfies StopReason[];
+
 type Fields = Omit<StatusRecord, "_id" | "epoch" | "sid">;
 type Report = { readonly want: Want; readonly fields: Fields };
 
@@ -30,6 +33,8 @@ export class Reports {
   readonly #sid: SessionId;
   readonly #worker: string;
   readonly #last = new Map<BotId, Fields>();
+  /** When the last owner of a bot had stopped it for us; until it starts here. */
+  readonly #handedOver = new Map<BotId, Date>();
   readonly #pending = new Map<BotId, Report>();
   readonly #writing = new Map<BotId, Promise<void>>();
   readonly #runs: RunRecord[] = [];
@@ -117,6 +122,7 @@ export class Reports {
   forget(bot: BotId): void {
     const from = this.#last.get(bot)?.state;
     this.#last.delete(bot);
+    this.#handedOver.delete(bot);
     if (from !== undefined) this.#bus.emit("bot:state", { bot, from, to: undefined });
   }
 
@@ -128,8 +134,20 @@ export class Reports {
 
   /** What was reported before this process began, so that a status keeps its last exit. */
   remember(statuses: readonly StatusRecord[]): void {
-    for (const { _id, epoch: _e, sid: _s, ...fields } of statuses)
-      if (typeof _id === "string" && !this.#last.has(_id)) this.#last.set(_id, fields);
+    for (const { _id, epoch: _e, sid: _s, ...fields } of statuses) {
+      if (typeof _id !== "string" || this.#last.has(_id)) continue;
+      this.#last.set(_id, fields);
+      const { state, lastExit } = fields;
+      if (state === "stopped" && lastExit !== null && HAND_OVERS.includes(lastExit.why)) this.#handedOver.set(_id, lastExit.at);
+    }
+  }
+
+  /** A bot has started. Returns how long it had stood still since its last owner stopped it for us, in ms, by the wall clocks of
+   *  two machines: a number for people. Undefined where nobody handed it over, as after an owner's death. */
+  arrived(bot: BotId): number | undefined {
+    const since = this.#handedOver.get(bot);
+    this.#handedOver.delete(bot);
+    return since === undefined ? undefined : Math.max(0, this.#clock.wall().getTime() - since.getTime());
   }
 
   #put(want: Want, memory: BotMemory, state: BotState, message: string, exit?: NonNullable<Fields["lastExit"]>): void {

@@ -64,7 +64,7 @@ export const executors: { readonly [K in Exclude<ContainerStep["kind"], "wait">]
           return true;
         }
         memory.set(bot, afterStart(memory.get(bot) ?? FRESH, hash, container, clock.mono()));
-        bus.emit("bot:started", { bot, container, why, tookMs: clock.mono() - began });
+        bus.emit("bot:started", { bot, container, why, tookMs: clock.mono() - began, gapMs: reports.arrived(bot) });
         return true;
       });
     } catch (error) {

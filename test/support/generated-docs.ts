@@ -1,5 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { describeVariable, variables, type Variable, type VariableName } from "../../src/config/variables.ts";
+import { dashboard } from "../../scripts/lib/dashboard.ts";
+import { DASHBOARD_ROWS } from "../../scripts/lib/dashboard-rows.ts";
 import { botJsonSchema } from "../../src/document/json-schema.ts";
 import { valuesReference } from "./values-reference.ts";
 import { valuesSchema } from "./values-schema.ts";
@@ -14,6 +16,7 @@ export function generatedDocs(): { readonly name: string; readonly is: string; r
     json("../chart/values.schema.json", valuesSchema()),
     filled("../chart/README.md", "chart/values.yaml", valuesReference()),
     filled("configuration.md", "src/config/variables.ts", variableTable()),
+    json("../chart/files/dashboards/bot-runner.json", dashboard(DASHBOARD_ROWS)),
   ];
 }
 

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import * as fc from "fast-check";
 import { type Observed, planAssignment } from "../../../src/core/assignment.ts";
-import { type Figures, figuresOf, sharedSegments } from "../../../src/core/figures.ts";
+import { type Figures, figuresOf, oldestHandOverMs, sharedSegments } from "../../../src/core/figures.ts";
 import type { SegmentRecord } from "../../../src/core/records.ts";
 import { aSegment, aWorker, segment, sid } from "../../support/builders.ts";
 import { arbObserved, arbPolicy, PlannedFleet } from "../../support/planned-fleet.ts";
@@ -123,5 +123,17 @@ describe("core/figures sharedSegments()", () => {
   it("counts the active segments of workers that have more than one", () => {
     const segments = [...of("a", 1, 2, 3), ...of("b", 4), ...of("c", 5, 6)];
     expect(sharedSegments({ active: active(1, 2, 4, 5), segments, workers: [] })).to.equal(2);
+  });
+});
+
+describe("core/figures oldestHandOverMs()", () => {
+  it("is the longest, and 0 without any", () => {
+    expect(oldestHandOverMs({})).to.equal(0);
+    const leaving = new Map([
+      [segment(1), 20],
+      [segment(2), 700],
+      [segment(3), 3],
+    ]);
+    expect(oldestHandOverMs({ leaving })).to.equal(700);
   });
 });

@@ -1,8 +1,8 @@
 import { expect } from "chai";
 import type { Observed } from "../../../src/core/assignment.ts";
 import type { SegmentRecord, WorkerRecord } from "../../../src/core/records.ts";
-import { patienceLeftMs, type Standing, trackWaiting, type Waiting } from "../../../src/core/waiting.ts";
-import { aSegment, at, aWorker, segment, sid } from "../../support/builders.ts";
+import { type Leaving, patienceLeftMs, type Standing, trackLeaving, trackWaiting, type Waiting } from "../../../src/core/waiting.ts";
+import { aSegment, at, aWorker, epoch, segment, sid } from "../../support/builders.ts";
 
 const s1 = segment(1);
 const seen = (record: SegmentRecord | undefined, ...workers: WorkerRecord[]): Observed => ({
@@ -75,6 +75,63 @@ describe("core/waiting trackWaiting()", () => {
     { why: "nothing is known of a segment that is not active", looks: [[5, { ...seen(owned, up), active: [] }]], gives: undefined },
   ];
   for (const { why, looks, gives } of cases) it(why, () => expect(look(...looks)).to.deep.equal(gives));
+});
+
+describe("core/waiting trackLeaving()", () => {
+  const revoking = aSegment(1, { state: "revoking", owner: sid("a"), epoch: epoch(7) });
+  const draining = aWorker("a", { state: "draining" });
+  const kept = { ...revoking, state: "assigned" as const };
+  const free = { ...revoking, state: "free" as const, owner: null };
+  const cases: { why: string; looks: [number, SegmentRecord, WorkerRecord][]; gives: number | undefined }[] = [
+    { why: "nobody has been asked to let go of it", looks: [[5, kept, up]], gives: undefined },
+    {
+      why: "from the first look at its revocation on",
+      looks: [
+        [5, revoking, up],
+        [9, revoking, up],
+      ],
+      gives: 4,
+    },
+    {
+      why: "its owner drains, and is revoked meanwhile",
+      looks: [
+        [5, kept, draining],
+        [9, revoking, draining],
+      ],
+      gives: 4,
+    },
+    {
+      why: "it was released",
+      looks: [
+        [5, revoking, up],
+        [9, free, up],
+      ],
+      gives: undefined,
+    },
+    {
+      why: "its owner is dead and holds nobody up",
+      looks: [
+        [5, revoking, up],
+        [9, revoking, dead],
+      ],
+      gives: undefined,
+    },
+    {
+      why: "the next one of the same segment counts anew",
+      looks: [
+        [5, revoking, up],
+        [9, { ...revoking, epoch: epoch(8) }, up],
+      ],
+      gives: 0,
+    },
+  ];
+  for (const { why, looks, gives } of cases)
+    it(`${gives === undefined ? "does not count" : `counts ${gives} ms`}: ${why}`, () => {
+      let leaving: Leaving = new Map();
+      for (const [ms, record, worker] of looks) leaving = trackLeaving(leaving, { segments: [record], workers: [worker] }, at(ms));
+      const since = leaving.get(s1)?.since;
+      expect(since === undefined ? undefined : (looks.at(-1)?.[0] ?? 0) - since).to.equal(gives);
+    });
 });
 
 describe("core/waiting patienceLeftMs()", () => {

@@ -152,6 +152,20 @@ describe("leader/leader Leader", () => {
     expect(leader.latest()!.ageMs).to.be.at.most(5_500);
   });
 
+  it("tells how long the oldest hand-over has stood, until the segment is released", async () => {
+    fleet.store.put("workers", aWorker("w"));
+    fleet.store.putBot(aDocument("a"));
+    fleet.store.put("segments", aSegment(a, { state: "revoking", owner: sid("w") }));
+    const ages: number[] = [];
+    fleet.leaderBus.on("figures:observed", ({ handOverMs }) => ages.push(handOverMs));
+    fleet.startLeader();
+    await fleet.clock.advance(12_000);
+    expect([ages[0], (ages.at(-1) ?? 0) >= 5_000]).to.deep.equal([0, true]);
+    fleet.store.put("segments", aSegment(a));
+    await fleet.clock.advance(6_000);
+    expect(ages.at(-1)).to.equal(0);
+  });
+
   it("tells nothing of a fleet that it has not fully read", async () => {
     fleet.store.put("workers", aWorker("w"));
     fleet.store.put("segments", aSegment(a, { state: "assigned", owner: sid("w") }));
