@@ -5,7 +5,7 @@ import { askToDrain } from "../core/operations.ts";
 import type { FleetView, MissingPods } from "../core/records.ts";
 import { decideScaling, desiredReplicas, type ScalingDecision, type ScalingState } from "../core/scaling.ts";
 import { readScalingSettings, type ScalingSettings } from "../core/scaling-settings.ts";
-import { planVictims } from "../core/victims.ts";
+import { planVictims, surplusOf } from "../core/victims.ts";
 import { Bell } from "../process/bell.ts";
 import { tolerate } from "../process/retry.ts";
 import type { Cluster, DeploymentView, PodView } from "./cluster.ts";
@@ -125,16 +125,17 @@ export class Autoscaler {
     const observed = this.#observed;
     if (deployment === undefined || observed === undefined) return Infinity;
     const lost = this.#lost();
-    const active = observed.active.length;
-    bus.emit("scaling:observed", {
-      desired: desiredReplicas({ active, lost }, this.#settings),
-      min: this.#settings.min,
-      max: this.#settings.max,
-      foreign: this.#settings.mode === "native" && deployment.foreignScaler !== undefined,
-    });
+    const { mode, min, max } = this.#settings;
+    const desired = desiredReplicas({ active: observed.active.length, lost }, this.#settings);
+    // KEDA scales by what is told here: without a number it leaves the count as it is.
+    if (mode !== "keda" || this.#mayShrink || desired >= deployment.replicas)
+      bus.emit("scaling:observed", { desired, min, max, foreign: mode === "native" && deployment.foreignScaler !== undefined });
     await this.#tellMissing();
-    if (this.#settings.mode !== "native") return Infinity;
-    if (!this.#mayShrink && desiredReplicas({ active, lost }, this.#settings) <= deployment.replicas) return Infinity;
+    if (mode !== "native") {
+      await this.#serveOther(observed, desired);
+      return Infinity;
+    }
+    if (!this.#mayShrink && desired <= deployment.replicas) return Infinity;
     const { state, decision } = decideScaling(this.#state, this.#view(observed, deployment, lost), clock.mono());
     this.#state = state;
     await this.#tellHold(decision, deployment);
@@ -178,10 +179,26 @@ export class Autoscaler {
     };
   }
 
+  /** Another one writes the count, at moments that nobody tells. So pods are priced whenever that changes, and none drains
+   *  before it has to: whoever is taken hands its segments over when it is told to end. */
+  async #serveOther(observed: Observed, desired: number): Promise<void> {
+    this.#state = {};
+    this.#growsSince = undefined;
+    this.#held = "";
+    const { costs } = planVictims(observed, surplusOf(observed, desired));
+    const byUid = new Map(this.#options.cluster.pods().map((pod) => [pod.uid, pod]));
+    // The busy first: each write leaves them no cheaper than the idle. One that never was busy has no price, which counts as 0.
+    for (const [sid, cost] of [...costs].toSorted(([, a], [, b]) => b - a)) {
+      const pod = byUid.get(podOf(sid));
+      if (cost > 0 || pod?.annotations[DELETION_COST] !== undefined) await this.#price(pod, cost);
+    }
+    await this.#replaceSpared(observed);
+  }
+
   /** Victims drain and are priced lowest; returns whether the smaller count may be written by now. */
-  async #markVictims(observed: Observed, { from, to }: Extract<ScalingDecision, { kind: "scale" }>, signal: AbortSignal): Promise<boolean> {
+  async #markVictims(observed: Observed, { to }: Extract<ScalingDecision, { kind: "scale" }>, signal: AbortSignal): Promise<boolean> {
     const { cluster, store, clock } = this.#options;
-    const { victims, costs } = planVictims(observed, from - to);
+    const { victims, costs } = planVictims(observed, surplusOf(observed, to));
     const byUid = new Map(cluster.pods().map((pod) => [pod.uid, pod]));
     for (const [sid, cost] of costs) await this.#price(byUid.get(podOf(sid)), cost);
     const fresh = victims.filter((sid) => !this.#marked.has(sid));
