@@ -27,6 +27,18 @@ const OTHER: Readonly<Record<string, unknown>> = {
   "scaling.standbyWorkers": 1,
   "scaling.checkIntervalSeconds": 16,
   "scaling.cooldownSeconds": 31,
+  "scaling.keda.serverAddress": "http://other",
+  "scaling.keda.scrapeIntervalSeconds": 31,
+  "scaling.keda.hpaTolerance": true,
+  "scaling.keda.namespaceLabel": "other",
+  "scaling.keda.podLabel": "other",
+  "scaling.keda.authentication.secretName": "other",
+  "scaling.keda.authentication.modes": "tls,bearer",
+  "scaling.keda.authentication.parameters": { bearerToken: "other" },
+  "scaling.keda.authentication.ref": { name: "other" },
+  "scaling.keda.metadata": { a: "b" },
+  "scaling.keda.annotations": { a: "b" },
+  "scaling.keda.labels": { a: "b" },
   "mongodb.uri": "mongodb://other",
   "mongodb.existingSecret": "mine",
   "mongodb.secretKey": "uri",
@@ -61,8 +73,18 @@ const OTHER: Readonly<Record<string, unknown>> = {
   "pod.priorityClassName": "high",
 };
 
+const keda = { scaling: { mode: "keda", keda: { serverAddress: "http://mine" } } };
+const token = { scaling: { keda: { authentication: { secretName: "mine", parameters: { bearerToken: "token", ca: "ca.crt" } } } } };
+/** What must be so for a key to mean anything. */
+const NEEDS: readonly (readonly [keys: RegExp, values: Values])[] = [
+  [/^mongodb\.(existingSecret|secretKey)$/, { mongodb: { uri: null, existingSecret: "yours" } }],
+  [/^scaling\.keda\.authentication\.(modes|parameters)$/, merge(keda, token)],
+  [/^scaling\.keda\./, keda],
+];
+
 /** Kubernetes' own shapes, which are handed on as they are. */
-const WHOLE = /resources$|^pod\.(annotations|labels|nodeSelector|affinity|dnsConfig)$/;
+const WHOLE =
+  /resources$|^scaling\.keda\.(metadata|annotations|labels|authentication\.(parameters|ref))$|^pod\.(annotations|labels|nodeSelector|affinity|dnsConfig)$/;
 
 function leaves(values: Values, path = ""): string[] {
   return Object.entries(values).flatMap(([key, value]) => {
@@ -83,10 +105,9 @@ describe("chart values", () => {
   const plain = JSON.stringify(render(helm3).all);
   for (const [path, value] of Object.entries(OTHER))
     it(`have an effect: ${path}`, () => {
-      const secret = { mongodb: { uri: null, existingSecret: "mine" } };
-      const needs: Values = path.startsWith("mongodb.existing") || path === "mongodb.secretKey" ? secret : {};
-      const before = path === "mongodb.secretKey" ? JSON.stringify(render(helm3, secret).all) : plain;
-      expect(JSON.stringify(render(helm3, merge(needs, nested(path, value))).all)).not.to.equal(before);
+      const needs = NEEDS.find(([keys]) => keys.test(path))?.[1];
+      const before = needs === undefined ? plain : JSON.stringify(render(helm3, needs).all);
+      expect(JSON.stringify(render(helm3, merge(needs ?? {}, nested(path, value))).all)).not.to.equal(before);
     });
 
   for (const helm of helms) {
