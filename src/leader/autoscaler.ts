@@ -8,13 +8,13 @@ import { readScalingSettings, type ScalingSettings } from "../core/scaling-setti
 import { planVictims, surplusOf } from "../core/victims.ts";
 import { Bell } from "../process/bell.ts";
 import { tolerate } from "../process/retry.ts";
-import type { Cluster, DeploymentView, PodView } from "./cluster.ts";
+import type { Cluster, DeploymentView } from "./cluster.ts";
 import type { LeaderBus } from "./events.ts";
 import type { LeaderStore } from "./ports.ts";
+import { pricePods } from "./price-pods.ts";
 
 /** The leader's pod carries it, for `kubectl get pods -L`. */
 const LEADER_LABEL = "botrunner.io/leader";
-const DELETION_COST = "controller.kubernetes.io/pod-deletion-cost";
 /** Between the marks on the victims and the write of the smaller count, in ms: pods and their ReplicaSet are watched by
  *  separate streams. Source: design.md section 5. */
 const MARK_MS = 2_000;
@@ -186,12 +186,7 @@ export class Autoscaler {
     this.#growsSince = undefined;
     this.#held = "";
     const { costs } = planVictims(observed, surplusOf(observed, desired));
-    const byUid = new Map(this.#options.cluster.pods().map((pod) => [pod.uid, pod]));
-    // The busy first: each write leaves them no cheaper than the idle. One that never was busy has no price, which counts as 0.
-    for (const [sid, cost] of [...costs].toSorted(([, a], [, b]) => b - a)) {
-      const pod = byUid.get(podOf(sid));
-      if (cost > 0 || pod?.annotations[DELETION_COST] !== undefined) await this.#price(pod, cost);
-    }
+    await pricePods(this.#options.cluster, costs, { onlyChanged: true });
     await this.#replaceSpared(observed);
   }
 
@@ -199,8 +194,7 @@ export class Autoscaler {
   async #markVictims(observed: Observed, { to }: Extract<ScalingDecision, { kind: "scale" }>, signal: AbortSignal): Promise<boolean> {
     const { cluster, store, clock } = this.#options;
     const { victims, costs } = planVictims(observed, surplusOf(observed, to));
-    const byUid = new Map(cluster.pods().map((pod) => [pod.uid, pod]));
-    for (const [sid, cost] of costs) await this.#price(byUid.get(podOf(sid)), cost);
+    await pricePods(cluster, costs);
     const fresh = victims.filter((sid) => !this.#marked.has(sid));
     for (const sid of fresh) {
       await store.apply(askToDrain(sid));
@@ -212,11 +206,6 @@ export class Autoscaler {
     }
     const owners = new Set(observed.segments.map((s) => s.owner));
     return victims.every((sid) => !owners.has(sid));
-  }
-
-  async #price(pod: PodView | undefined, cost: number): Promise<void> {
-    if (pod === undefined || pod.annotations[DELETION_COST] === String(cost)) return;
-    await this.#options.cluster.patchPod(pod.name, { annotations: { [DELETION_COST]: String(cost) } });
   }
 
   async #write({ from, to, why }: Extract<ScalingDecision, { kind: "scale" }>): Promise<void> {
