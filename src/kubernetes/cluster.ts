@@ -6,7 +6,7 @@ import type { Cluster, DeploymentView, PodPatch, PodView, Watching } from "../le
 import { runGroup } from "../process/run-group.ts";
 import { untilAborted } from "../process/until-aborted.ts";
 import { type ApiClient, FIELD_MANAGER } from "./client.ts";
-import { type KeptDeployment, readDeployment } from "./deployment.ts";
+import { type KeptDeployment, type KeptScaling, readDeployment, readScaling, viewSince } from "./deployment.ts";
 import { DeploymentEvents } from "./events.ts";
 import { APPS, type OwnerReference, pathOf, type RawObject } from "./objects.ts";
 import { type KeptPod, rankPods, readPod } from "./pods.ts";
@@ -45,7 +45,7 @@ export class KubernetesCluster implements Cluster {
   readonly #events: DeploymentEvents;
   readonly #leases: WatchedList<KeptLease>;
   readonly #deployments: WatchedList<KeptDeployment>;
-  readonly #configMaps: WatchedList<Readonly<Record<string, string>>> | undefined;
+  readonly #configMaps: WatchedList<KeptScaling> | undefined;
   #pods: WatchedList<KeptPod> | undefined;
   #onChange: (what: Watching) => void = () => {};
   /** Ends the wait for the Deployment's selector. */
@@ -63,7 +63,7 @@ export class KubernetesCluster implements Cluster {
     this.#deployments = this.#watched("deployment", deployments, readDeployment);
     if (configMap !== undefined) {
       const maps = named("configmaps", configMap, pathOf("v1", namespace, "configmaps"));
-      this.#configMaps = this.#watched("scaling", maps, (raw) => (raw["data"] ?? {}) as Readonly<Record<string, string>>);
+      this.#configMaps = this.#watched("scaling", maps, readScaling);
     }
   }
 
@@ -79,7 +79,8 @@ export class KubernetesCluster implements Cluster {
   }
 
   deployment(): DeploymentView | undefined {
-    return this.#kept()?.view;
+    const kept = this.#kept();
+    return kept && viewSince(kept, this.#told()?.toldAt);
   }
 
   pods(): readonly PodView[] {
@@ -89,7 +90,7 @@ export class KubernetesCluster implements Cluster {
   scaling(): ReturnType<Cluster["scaling"]> {
     const maps = this.#configMaps;
     if (maps === undefined) return undefined;
-    return maps.items.get(this.#options.configMap ?? "") ?? (maps.isFresh ? undefined : "unread");
+    return this.#told()?.data ?? (maps.isFresh ? undefined : "unread");
   }
 
   async writeLease(write: LeaseWrite): Promise<LeaseReply> {
@@ -132,6 +133,10 @@ export class KubernetesCluster implements Cluster {
 
   #kept(): KeptDeployment | undefined {
     return this.#deployments.items.get(this.#options.deployment.name);
+  }
+
+  #told(): KeptScaling | undefined {
+    return this.#configMaps?.items.get(this.#options.configMap ?? "");
   }
 
   /** Which pods are the Deployment's it says itself, in a selector that never changes. */

@@ -19,6 +19,7 @@ export type ManagedFields = {
   readonly manager?: string;
   readonly operation?: string;
   readonly subresource?: string;
+  readonly time?: string;
   readonly fieldsV1?: { readonly "f:spec"?: Readonly<Record<string, unknown>> };
 };
 

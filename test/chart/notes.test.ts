@@ -58,7 +58,7 @@ for (const helm of helms)
       expect(warning({})).to.include("bots.maxSegment is 64, and 40 pods are 39 workers").and.to.include("scaling.maxReplicas to 65");
       expect(warning({ bots: { maxSegment: 40 } })).to.include("bots.maxSegment to 39");
       expect(warning({ bots: { maxSegment: 39 } })).to.equal("");
-      expect(warning({ scaling: { mode: "keda" } })).not.to.equal("");
+      expect(warning({ scaling: { mode: "keda", keda: { serverAddress: "http://p" } } })).not.to.equal("");
       // Then the number of pods is not the bounds' business.
       expect(warning({ scaling: { mode: "none" } })).to.equal("");
     });

@@ -28,6 +28,18 @@ const OTHER: Readonly<Record<string, unknown>> = {
   "scaling.standbyWorkers": 1,
   "scaling.checkIntervalSeconds": 16,
   "scaling.cooldownSeconds": 31,
+  "scaling.keda.serverAddress": "http://other",
+  "scaling.keda.scrapeIntervalSeconds": 31,
+  "scaling.keda.hpaTolerance": true,
+  "scaling.keda.namespaceLabel": "other",
+  "scaling.keda.podLabel": "other",
+  "scaling.keda.authentication.secretName": "other",
+  "scaling.keda.authentication.modes": "tls,bearer",
+  "scaling.keda.authentication.parameters": { bearerToken: "other" },
+  "scaling.keda.authentication.ref": { name: "other" },
+  "scaling.keda.metadata": { a: "b" },
+  "scaling.keda.annotations": { a: "b" },
+  "scaling.keda.labels": { a: "b" },
   "mongodb.uri": "mongodb://other",
   "mongodb.existingSecret": "mine",
   "mongodb.secretKey": "uri",
@@ -96,6 +108,8 @@ const OTHER: Readonly<Record<string, unknown>> = {
   extraObjects: ["{ apiVersion: v1, kind: ConfigMap, metadata: { name: more } }"],
 };
 
+const keda = { scaling: { mode: "keda", keda: { serverAddress: "http://mine" } } };
+const token = { scaling: { keda: { authentication: { secretName: "mine", parameters: { bearerToken: "token", ca: "ca.crt" } } } } };
 /** What must be so for a key to mean anything. */
 const NEEDS: readonly (readonly [keys: RegExp, values: Values])[] = [
   [/^mongodb\.(existingSecret|secretKey)$/, { mongodb: { uri: null, existingSecret: "yours" } }],
@@ -105,10 +119,13 @@ const NEEDS: readonly (readonly [keys: RegExp, values: Values])[] = [
   [/^monitoring\.prometheusRule\.(?!enabled)/, { monitoring: { prometheusRule: { enabled: true } } }],
   [/^monitoring\.dashboards\.(?!enabled)/, { monitoring: { dashboards: { enabled: true } } }],
   [/^networkPolicy\.(?!enabled)/, { networkPolicy: { enabled: true } }],
+  [/^scaling\.keda\.authentication\.(modes|parameters)$/, merge(keda, token)],
+  [/^scaling\.keda\./, keda],
 ];
 
 /** Kubernetes' own shapes, which are handed on as they are. */
-const WHOLE = /(resources|labels|annotations|nodeSelector|affinity|dnsConfig|securityContext)$/;
+const WHOLE =
+  /(resources|labels|annotations|nodeSelector|affinity|dnsConfig|securityContext|keda\.metadata|authentication\.(parameters|ref))$/;
 
 function leaves(values: Values, path = ""): string[] {
   return Object.entries(values).flatMap(([key, value]) => {
