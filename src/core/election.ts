@@ -11,7 +11,12 @@ export type Leadership = {
   readonly changes: number;
 };
 /** `version` changes with every write. */
-export type FoundLeadership = { readonly record: Leadership; readonly version: string };
+export type FoundLeadership = {
+  readonly record: Leadership;
+  readonly version: string;
+  /** Whether the holder has said with this write that it reaches MongoDB. Absent where the lease itself lies there. */
+  readonly reachesStore?: boolean;
+};
 
 /** The election's timings, in ms. */
 export type ElectionTimings = {

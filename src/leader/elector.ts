@@ -59,6 +59,11 @@ export class Elector {
     this.#options = options;
   }
 
+  /** The lease as it was last seen, also by one who does not stand; none before the first look. */
+  get sight(): Sight | undefined {
+    return this.#sight;
+  }
+
   /** Until the signal aborts. `lead` runs while we hold the lease, and may end by itself: then others get their chance.
    *  @throws {LeadershipStuckError} when `lead` does not end in time: whoever else leads by now must not have us beside it */
   async run(lead: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {

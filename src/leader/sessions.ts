@@ -45,6 +45,7 @@ export class Sessions {
   #watches: Watches = new Map();
   #settling: Settling | undefined;
   #since: MonoMs | undefined;
+  #readAt: MonoMs | undefined;
   /** Since when each process of a worker has been there, for us; by session and counter. */
   #met: ReadonlyMap<string, MonoMs> = new Map();
   #failures = 0;
@@ -58,6 +59,11 @@ export class Sessions {
   /** Whether this process has lost sight of the books for so long that another one should lead. */
   get hasFailed(): boolean {
     return this.#failures >= MAX_FAILURES;
+  }
+
+  /** When the answer of the last look into the books had come that was complete. */
+  get readAt(): MonoMs | undefined {
+    return this.#readAt;
   }
 
   /** Whether segments may be given away: nobody of an earlier life of this database can still be running bots. */
@@ -187,6 +193,7 @@ export class Sessions {
     this.#met = new Map(workers.map((w) => [processOf(w), this.#met.get(processOf(w)) ?? now]));
     this.#settling = fleet === undefined ? undefined : observeLife(this.#settling, fleet, leases, now);
     this.#since ??= now;
+    this.#readAt = now;
     const silent = this.suspects();
     this.#states = workers.map(({ _id, state, inc }) => `${_id} ${state} ${inc} ${silent.has(_id)}`).join();
     if (view !== undefined) this.#sawView(view, now);

@@ -63,7 +63,7 @@ export function clusterContract(begin: () => Promise<ApiSubject>): void {
   };
   const ownLease = (): KubernetesOwnLease =>
     new KubernetesOwnLease({ ...subject, lock: "lock", owner, leaseMs: 10_000, callMs: LIMIT_MS, wall: () => new Date() }, "pod-a");
-  const election = (self: string, uid = owner.uid): KubernetesElection =>
+  const election = (self: string, uid = owner.uid, reachesStore = () => true): KubernetesElection =>
     new KubernetesElection({
       ...subject,
       clock: systemClock,
@@ -71,6 +71,7 @@ export function clusterContract(begin: () => Promise<ApiSubject>): void {
       name: "lock",
       owner: { ...owner, uid },
       self: sid(self),
+      reachesStore,
       callMs: LIMIT_MS,
     });
   const watched = (): KubernetesCluster => {
@@ -165,6 +166,29 @@ export function clusterContract(begin: () => Promise<ApiSubject>): void {
       const last = await b.read();
       expect(await b.write({ ...led("b", 2), holder: null }, last?.version)).not.to.equal("conflict");
       expect((await a.read())?.record.holder).to.equal(null);
+    });
+
+    it("carries whether the leader reaches MongoDB, which all who watch it hear of", async () => {
+      let reaches = true;
+      const [a, b] = [election("a", owner.uid, () => reaches), election("b")];
+      running.push(b.run(end.signal));
+      const heard = (is: boolean, holder: string | null): Promise<unknown> =>
+        eventually(`b hears ${is} of ${holder}`, async () => {
+          const seen = await b.read();
+          return seen?.reachesStore === is && seen.record.holder === holder;
+        });
+      const first = await a.write(led("a"), undefined);
+      if (first === "conflict") return expect.fail("a conflict where nothing was");
+      await heard(true, "a");
+      reaches = false;
+      const second = await a.write(led("a"), first.version);
+      if (second === "conflict") return expect.fail("a conflict on our own version");
+      await heard(false, "a");
+      reaches = true;
+      await a.write({ ...led("a"), holder: null }, second.version);
+      await heard(false, null);
+      const lease = await get(LEASES, "leases", "lock");
+      expect(lease["spec"]).to.have.all.keys("acquireTime", "leaseDurationSeconds", "leaseTransitions", "renewTime");
     });
 
     it("is read from the watched copy, which follows", async () => {
