@@ -1,4 +1,5 @@
 import type { BotState, Exit } from "./bot.ts";
+import type { CountOwner } from "./count-owner.ts";
 import type { Figures } from "./figures.ts";
 import type { BotId, Epoch, SegmentId, SessionId, SpecHash } from "./ids.ts";
 
@@ -89,6 +90,8 @@ export type FleetView = Figures & {
   /** The last change of the number of replicas; `at` is for people only. */
   readonly lastScaling?: { readonly from: number; readonly to: number; readonly why: string; readonly at: Date };
   readonly bounds?: { readonly min: number; readonly max: number };
+  /** For the next leader: who had the count of replicas. */
+  readonly countOwner?: CountOwner;
   /** Pods that should be there and are not. */
   readonly missing?: MissingPods;
   /** For people only. */

@@ -6,7 +6,7 @@ import type { Cluster, DeploymentView, PodPatch, PodView, Watching } from "../le
 import { runGroup } from "../process/run-group.ts";
 import { untilAborted } from "../process/until-aborted.ts";
 import { type ApiClient, FIELD_MANAGER } from "./client.ts";
-import { type KeptDeployment, type KeptScaling, readDeployment, readScaling, viewSince } from "./deployment.ts";
+import { type KeptDeployment, readDeployment } from "./deployment.ts";
 import { DeploymentEvents } from "./events.ts";
 import { APPS, type OwnerReference, pathOf, type RawObject } from "./objects.ts";
 import { type KeptPod, rankPods, readPod } from "./pods.ts";
@@ -36,6 +36,7 @@ export type KubernetesClusterOptions = {
 };
 
 type KeptLease = FoundLease & { readonly holder: string | undefined };
+type KeptScaling = { readonly data: Readonly<Record<string, string>>; readonly version: string };
 type Selected = Pick<WatchedListOptions<unknown>, "what" | "path" | "query">;
 
 /** The cluster as the leader and the workers see it: four watched copies, and writes. */
@@ -63,7 +64,7 @@ export class KubernetesCluster implements Cluster {
     this.#deployments = this.#watched("deployment", deployments, readDeployment);
     if (configMap !== undefined) {
       const maps = named("configmaps", configMap, pathOf("v1", namespace, "configmaps"));
-      this.#configMaps = this.#watched("scaling", maps, readScaling);
+      this.#configMaps = this.#watched("scaling", maps, keepScaling);
     }
   }
 
@@ -79,8 +80,7 @@ export class KubernetesCluster implements Cluster {
   }
 
   deployment(): DeploymentView | undefined {
-    const kept = this.#kept();
-    return kept && viewSince(kept, this.#told()?.toldAt);
+    return this.#kept()?.view;
   }
 
   pods(): readonly PodView[] {
@@ -91,6 +91,10 @@ export class KubernetesCluster implements Cluster {
     const maps = this.#configMaps;
     if (maps === undefined) return undefined;
     return this.#told()?.data ?? (maps.isFresh ? undefined : "unread");
+  }
+
+  scalingVersion(): string | undefined {
+    return this.#told()?.version;
   }
 
   async writeLease(write: LeaseWrite): Promise<LeaseReply> {
@@ -162,6 +166,10 @@ export class KubernetesCluster implements Cluster {
 
 function named(resource: string, name: string, path: string): Selected {
   return { what: `${resource} "${name}"`, path, query: { fieldSelector: `metadata.name=${name}` } };
+}
+
+function keepScaling(raw: RawObject): KeptScaling {
+  return { data: (raw["data"] ?? {}) as Readonly<Record<string, string>>, version: raw.metadata?.resourceVersion ?? "" };
 }
 
 function keepLease(raw: RawObject): KeptLease | undefined {

@@ -6,8 +6,6 @@ import type { ManagedFields, Meta, RawObject } from "./objects.ts";
 /** What is kept of the Deployment. */
 export type KeptDeployment = {
   readonly view: DeploymentView;
-  /** When the foreign scaler wrote last, by the API server's clock; `undefined`: nobody knows. */
-  readonly foreignAt: number | undefined;
   readonly version: string;
   /** Its pods, as a label selector in text. */
   readonly selector: string;
@@ -46,42 +44,19 @@ type Status = {
   }[];
 };
 
-/** The watched ConfigMap: what it says, and when anybody wrote it last, by the API server's clock. */
-export type KeptScaling = { readonly data: Readonly<Record<string, string>>; readonly toldAt: number | undefined };
-
-export function readScaling(raw: RawObject): KeptScaling {
-  const times = (raw.metadata?.managedFields ?? []).map(timeOf).filter((at) => at !== undefined);
-  return {
-    data: (raw["data"] ?? {}) as Readonly<Record<string, string>>,
-    toldAt: times.length === 0 ? undefined : Math.max(...times),
-  };
-}
-
-/** After the operator has given the count to the leader, an HPA that was there before may write for so long, in ms: Helm removes
- *  it last, its finalizer and the garbage collector follow. */
-const GIVES_WAY_MS = 60_000;
-
-/** Who wrote the count stays its owner for ever, also an HPA that is gone: only a write after the operator's last word counts. */
-export function viewSince({ view, foreignAt }: KeptDeployment, toldAt: number | undefined): DeploymentView {
-  const isPast = foreignAt !== undefined && toldAt !== undefined && foreignAt <= toldAt + GIVES_WAY_MS;
-  return isPast ? { ...view, foreignScaler: undefined } : view;
-}
-
 export function readDeployment(raw: RawObject): KeptDeployment {
   const { metadata = {} } = raw;
   const spec = (raw["spec"] ?? {}) as Spec;
   const status = (raw["status"] ?? {}) as Status;
   const failed = status.conditions?.find(({ type, status: is }) => type === "ReplicaFailure" && is === "True");
-  const foreign = foreignScaler(metadata.managedFields ?? []);
   const isUnobserved = (status.observedGeneration ?? 0) < (metadata.generation ?? 0);
   return {
     view: {
       replicas: spec.replicas ?? 1,
       isRollingOut: isUnobserved || (status.updatedReplicas ?? 0) < (status.replicas ?? 0),
-      foreignScaler: foreign?.manager,
+      foreignScaler: foreignScaler(metadata.managedFields ?? []),
       failure: failed && (failed.message ?? failed.reason ?? "ReplicaFailure"),
     },
-    foreignAt: foreign && timeOf(foreign),
     version: metadata.resourceVersion ?? "",
     selector: Object.entries(spec.selector?.matchLabels ?? {})
       .map(([key, value]) => `${key}=${value}`)
@@ -96,16 +71,11 @@ export function readDeployment(raw: RawObject): KeptDeployment {
 
 /** A manager of `spec.replicas` that is not ours. Who made the Deployment owns the API's default for it, and then also the
  *  selector, which nobody can write later; by server-side apply only what was asked for is owned. */
-function foreignScaler(managed: readonly ManagedFields[]): ManagedFields | undefined {
+function foreignScaler(managed: readonly ManagedFields[]): string | undefined {
   return managed.find(({ manager, operation, fieldsV1 }) => {
     const owned = fieldsV1?.["f:spec"] ?? {};
     return manager !== FIELD_MANAGER && "f:replicas" in owned && (operation === "Apply" || !("f:selector" in owned));
-  });
-}
-
-function timeOf({ time }: ManagedFields): number | undefined {
-  const at = Date.parse(time ?? "");
-  return Number.isNaN(at) ? undefined : at;
+  })?.manager;
 }
 
 /** Of what admission does not touch in a usual cluster. Where it does, no pod matches, and their age tells. */

@@ -19,7 +19,6 @@ export type ManagedFields = {
   readonly manager?: string;
   readonly operation?: string;
   readonly subresource?: string;
-  readonly time?: string;
   readonly fieldsV1?: { readonly "f:spec"?: Readonly<Record<string, unknown>> };
 };
 

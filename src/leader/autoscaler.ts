@@ -12,6 +12,7 @@ import type { Cluster, DeploymentView } from "./cluster.ts";
 import type { LeaderBus } from "./events.ts";
 import type { LeaderStore } from "./ports.ts";
 import { pricePods } from "./price-pods.ts";
+import { SecondWriter } from "./second-writer.ts";
 
 /** The leader's pod carries it, for `kubectl get pods -L`. */
 const LEADER_LABEL = "botrunner.io/leader";
@@ -54,12 +55,14 @@ export class Autoscaler {
   #held = "";
   #toldMissing = "";
   #last: FleetView["lastScaling"];
+  #second: SecondWriter;
   /** Victims by session, and when they were marked. */
   readonly #marked = new Map<SessionId, number>();
 
   constructor(options: AutoscalerOptions) {
     this.#options = options;
     this.#settings = options.base;
+    this.#second = new SecondWriter(options);
   }
 
   get settings(): ScalingSettings {
@@ -76,9 +79,15 @@ export class Autoscaler {
   }
 
   /** For `runtime.fleet`. */
-  told(): Required<Pick<FleetView, "bounds" | "missing">> & Pick<FleetView, "lastScaling"> {
+  told(): Required<Pick<FleetView, "bounds" | "missing">> & Pick<FleetView, "lastScaling" | "countOwner"> {
     const { min, max } = this.#settings;
-    return { bounds: { min, max }, missing: this.#missing(), ...(this.#last !== undefined && { lastScaling: this.#last }) };
+    const countOwner = this.#second.known;
+    return {
+      bounds: { min, max },
+      missing: this.#missing(),
+      ...(this.#last !== undefined && { lastScaling: this.#last }),
+      ...(countOwner !== undefined && { countOwner }),
+    };
   }
 
   /** The leader has looked at the fleet. `mayShrink`: it sees all that runs. */
@@ -101,6 +110,7 @@ export class Autoscaler {
     this.#last = undefined;
     this.#state = {};
     this.#growsSince = undefined;
+    this.#second = new SecondWriter(this.#options);
     this.#marked.clear();
     this.#toldMissing = this.#toldRefused = "";
     while (!signal.aborted) {
@@ -121,15 +131,16 @@ export class Autoscaler {
     const { cluster, clock, bus } = this.#options;
     if (!this.#readSettings()) return Infinity;
     await this.#tellRefused();
-    const deployment = cluster.deployment();
+    const seen = cluster.deployment();
     const observed = this.#observed;
-    if (deployment === undefined || observed === undefined) return Infinity;
+    if (seen === undefined || observed === undefined) return Infinity;
+    const deployment = { ...seen, foreignScaler: await this.#second.find(this.#settings.mode, seen.foreignScaler) };
     const lost = this.#lost();
     const { mode, min, max } = this.#settings;
     const desired = desiredReplicas({ active: observed.active.length, lost }, this.#settings);
     // KEDA scales by what is told here: without a number it leaves the count as it is.
     if (mode !== "keda" || this.#mayShrink || desired >= deployment.replicas)
-      bus.emit("scaling:observed", { desired, min, max, foreign: mode === "native" && deployment.foreignScaler !== undefined });
+      bus.emit("scaling:observed", { desired, min, max, foreign: deployment.foreignScaler !== undefined });
     await this.#tellMissing();
     if (mode !== "native") {
       await this.#serveOther(observed, desired);

@@ -20,7 +20,7 @@ export type TellingOptions = {
   readonly hasReaders: boolean;
 };
 
-type Scaling = Required<Pick<FleetView, "bounds" | "missing">> & Pick<FleetView, "lastScaling">;
+type Scaling = Required<Pick<FleetView, "bounds" | "missing">> & Pick<FleetView, "lastScaling" | "countOwner">;
 
 /** The leader's word on the fleet: the figures here, and `runtime.fleet` for everybody else. */
 export class Telling {
@@ -58,6 +58,7 @@ export class Telling {
     const past = await store.fleetView();
     this.#seq = Math.max(this.#seq, past?.seq ?? 0) + 1;
     const lastScaling = scaling?.lastScaling ?? past?.lastScaling;
+    const countOwner = scaling?.countOwner ?? past?.countOwner;
     await store.publishFleet({
       _id: "fleet",
       leader: worker,
@@ -68,6 +69,7 @@ export class Telling {
       idle,
       ...(scaling !== undefined && { bounds: scaling.bounds, missing: scaling.missing }),
       ...(lastScaling !== undefined && { lastScaling }),
+      ...(countOwner !== undefined && { countOwner }),
       observedAt: clock.wall(),
     });
     this.#published = { view, atMs: clock.mono() };

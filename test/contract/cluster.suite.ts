@@ -226,6 +226,7 @@ export function clusterContract(begin: () => Promise<ApiSubject>): void {
       await put("v1", "pods", { ...aPod("stranger"), metadata: { name: "stranger", labels: { app: "runtime" } } });
       await put("v1", "configmaps", { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "scaling" }, data: { MAX_REPLICAS: "9" } });
       await eventually("the bounds", async () => JSON.stringify(cluster.scaling()) === '{"MAX_REPLICAS":"9"}');
+      expect(cluster.scalingVersion()).to.equal((await get("v1", "configmaps", "scaling")).metadata?.resourceVersion);
       await eventually("the Deployment", async () => cluster.deployment()?.replicas === 1);
       await eventually("the pod", async () => cluster.pods().length === 1);
       expect(cluster.pods()[0]).to.include({

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { readDeployment, readScaling, viewSince } from "../../../src/kubernetes/deployment.ts";
+import { readDeployment } from "../../../src/kubernetes/deployment.ts";
 import type { ManagedFields, Meta } from "../../../src/kubernetes/objects.ts";
 import { rankPods, readPod } from "../../../src/kubernetes/pods.ts";
 import { readElection } from "../../../src/kubernetes/election-lease.ts";
@@ -134,28 +134,6 @@ describe("kubernetes: Deployment", () => {
     it(`tells who else scales: ${why}`, () =>
       expect(readDeployment({ metadata: { managedFields: managed } }).view.foreignScaler).to.equal(gives));
   }
-
-  const byHpa = owns("kube-controller-manager", ["f:replicas"], { subresource: "scale", time: "2026-01-01T00:10:00Z" });
-  for (const { why, managed, told, gives } of [
-    { why: "before the operator gave it to the leader", managed: [byHpa], told: "2026-01-01T00:10:01Z", gives: undefined },
-    { why: "while its end was under way", managed: [byHpa], told: "2026-01-01T00:09:00Z", gives: undefined },
-    { why: "since", managed: [byHpa], told: "2026-01-01T00:08:59Z", gives: "kube-controller-manager" },
-    { why: "nobody knows when", managed: [owns("vpa", ["f:replicas"])], told: "2026-01-01T00:10:01Z", gives: "vpa" },
-    { why: "and the operator said nothing", managed: [byHpa], told: undefined, gives: "kube-controller-manager" },
-  ]) {
-    it(`tells who else scales: who wrote it ${why}`, () => {
-      const { toldAt } = readScaling({ metadata: { managedFields: told === undefined ? [] : [{ manager: "helm", time: told }] } });
-      expect(viewSince(readDeployment({ metadata: { managedFields: managed } }), toldAt).foreignScaler).to.equal(gives);
-    });
-  }
-
-  it("takes for the operator's word the last that anybody wrote into the bounds", () => {
-    const managedFields = ["2026-01-02T00:00:00Z", "2026-01-03T00:00:00Z", "2026-01-01T00:00:00Z"].map((time) => ({ time }));
-    expect(readScaling({ metadata: { managedFields }, data: { SCALER: "keda" } })).to.deep.equal({
-      data: { SCALER: "keda" },
-      toldAt: Date.UTC(2026, 0, 3),
-    });
-  });
 
   for (const { why, status, gives } of [
     { why: "all are of the newest template", status: { observedGeneration: 2, replicas: 3, updatedReplicas: 3 }, gives: false },

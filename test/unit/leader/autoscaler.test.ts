@@ -1,7 +1,7 @@
 import { EventEmitter } from "node:events";
 import { expect } from "chai";
 import type { Observed } from "../../../src/core/assignment.ts";
-import type { WorkerRecord } from "../../../src/core/records.ts";
+import type { FleetView, WorkerRecord } from "../../../src/core/records.ts";
 import { Autoscaler } from "../../../src/leader/autoscaler.ts";
 import type { LeaderEvents } from "../../../src/leader/events.ts";
 import { aSegment, aWorker, segment, sid } from "../../support/builders.ts";
@@ -337,6 +337,83 @@ describe("leader/autoscaler Autoscaler", () => {
         expect([cluster.writes, drained()]).to.deep.equal([[], []]);
       });
     });
+
+  describe("and who else has the count", () => {
+    const hpa = "kube-controller-manager";
+    const owned = (by: string | undefined) => void (cluster.view = { ...cluster.view!, foreignScaler: by });
+    const say = (mode: string, version: string): void => {
+      [cluster.settings, cluster.version] = [{ SCALER: mode }, version];
+      scaler.onCluster();
+    };
+    const wants = async (segments: number, ms = GATHERED_MS): Promise<void> => {
+      scaler.onObserved(look(segments));
+      await clock.advance(ms);
+    };
+    /** As Kubernetes does: who writes owns. */
+    beforeEach(async () => {
+      const writeScale = cluster.writeScale.bind(cluster);
+      cluster.writeScale = (from, to) => (owned(undefined), writeScale(from, to));
+      say("native", "1");
+      await clock.advance(0);
+      await wants(2);
+    });
+
+    it("scales on after a switch from KEDA, whose HPA still owns the count though it has gone", async () => {
+      say("keda", "2");
+      await wants(2);
+      owned(hpa);
+      say("native", "3");
+      await wants(2, 600_000);
+      await wants(5);
+      expect([cluster.writes, told]).to.deep.equal([["3->6"], ["3->6 segments"]]);
+    });
+
+    it("bears an HPA that writes once more while it goes, and no later", async () => {
+      say("keda", "2");
+      await wants(2);
+      say("native", "3");
+      await wants(2, 1_000);
+      owned(hpa);
+      await wants(5, 1_000);
+      owned(hpa);
+      await wants(6, 90_000);
+      expect(cluster.writes).to.deep.equal(["3->6", "6->7"]);
+      owned(hpa);
+      await wants(8, 60_000);
+      expect([cluster.writes.length, told.at(-1)]).to.deep.equal([2, "held foreign"]);
+    });
+
+    it("leaves the count to who wrote it without a word of the operator's, until there is one", async () => {
+      owned("kubectl");
+      await wants(5, 60_000);
+      expect([cluster.writes, told]).to.deep.equal([[], ["held foreign"]]);
+      say("native", "2");
+      await wants(5);
+      expect(cluster.writes).to.deep.equal(["3->6"]);
+      owned("kubectl");
+      await wants(6, 60_000);
+      expect(cluster.writes).to.deep.equal(["3->6"]);
+    });
+
+    it("knows that also as the next leader: what the last one knew is in its word on the fleet", async () => {
+      owned("kubectl");
+      await wants(5, 60_000);
+      const { countOwner } = scaler.told();
+      expect(countOwner).to.deep.equal({ version: "1", inherited: null });
+      end.abort();
+      await clock.advance(0);
+      await running;
+      store.published = { countOwner } as FleetView;
+      end = new AbortController();
+      running = scaler.run(end.signal);
+      await clock.advance(0);
+      await wants(5, 60_000);
+      expect(cluster.writes).to.deep.equal([]);
+      say("native", "2");
+      await wants(5);
+      expect(cluster.writes).to.deep.equal(["3->6"]);
+    });
+  });
 
   it("tells KEDA no smaller number than there is while an earlier life may still run, and larger ones at once", async () => {
     const said: number[] = [];
