@@ -72,6 +72,19 @@ describe("leader/sessions Sessions", () => {
     expect(ended.length).to.equal(1);
   });
 
+  it("does not stand for election while it has lost sight of the books: it could not lead, and would keep others from it", async () => {
+    const isBarred = (): boolean => sessions.fitness(null, { isDraining: false, isIdle: true }).isBarred;
+    await clock.advance(1_500);
+    store.goAway();
+    await clock.advance(1_000);
+    expect(isBarred()).to.equal(false);
+    await clock.advance(2_000);
+    expect(isBarred()).to.equal(true);
+    store.comeBack();
+    await clock.advance(1_000);
+    expect(isBarred()).to.equal(false);
+  });
+
   it("calls only those seasoned that have lived for L under its eyes, in one process", async () => {
     let seq = 0;
     const renew = (id: string, inc = 1): void => store.put("workers", aWorker(id, { inc, hbSeq: ++seq }));
