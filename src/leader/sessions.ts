@@ -86,7 +86,7 @@ export class Sessions {
       .map(({ record }) => record)
       .filter((w) => this.#mayLead(w) && w._id !== holder && !silent.has(w._id));
     return {
-      isBarred: own.isDraining || !this.#isOurLife(),
+      isBarred: own.isDraining || !this.#isOurLife() || this.hasFailed,
       isBusy: !own.isIdle && others.some((w) => idle.has(w._id)),
       isFresh: !this.#hasWatchedFor(this.#options.timings.endMs) && others.length > 0,
     };
