@@ -71,6 +71,12 @@ export function suspects(watches: Watches, now: MonoMs, { softMs }: Pick<Timings
   return new Set([...watches.values()].flatMap(({ record, recordSince }) => (now - recordSince >= softMs ? [record._id] : [])));
 }
 
+/** Sessions that live by their Lease alone: MongoDB has not heard of them for S, and their Lease moves. With since when that is. */
+export function headlessSince(watches: Watches, now: MonoMs, { softMs }: Pick<Timings, "softMs">): ReadonlyMap<SessionId, MonoMs> {
+  const isHeadless = ({ since, recordSince }: Watch): boolean => now - recordSince >= softMs && now - since < softMs;
+  return new Map([...watches.values()].filter(isHeadless).map(({ record, recordSince }) => [record._id, recordSince]));
+}
+
 /** When the next of these silences becomes long enough, if no sign of life comes; those that are are left out. */
 export function nextEndingAt(watches: Watches, timings: Timings, now: MonoMs): MonoMs | undefined {
   let next: MonoMs | undefined;

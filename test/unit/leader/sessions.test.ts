@@ -109,6 +109,27 @@ describe("leader/sessions Sessions", () => {
     expect([...sessions.suspects()]).to.have.members(["silent", "degraded"]);
   });
 
+  it("tells who lives by its Lease alone, and since when, by the same second at each look", async () => {
+    let version = 0;
+    const lease = { sid: sid("silent"), inc: 1, incarnation: "life", revoked: false };
+    const leases = () => new Map([[sid("silent"), { lease, version: String(++version) }]]);
+    const cluster = { leases, pods: () => [], writeLease: () => Promise.reject(new Error("nobody is ended")) };
+    const own = new Sessions({ store, clock, timings: T, bus: new EventEmitter(), self: sid("me"), incarnation: "life", cluster });
+    const looking = own.run(() => {}, end.signal);
+    const since = new Date(Math.round(clock.wall().getTime() / 1_000) * 1_000);
+    await clock.advance(T.softMs - 1);
+    expect(own.headless()).to.deep.equal([]);
+    for (const ms of [1, 500, 700, 10_000]) {
+      await clock.advance(ms);
+      expect(own.headless()).to.deep.equal([{ sid: "silent", since }]);
+    }
+    store.put("workers", aWorker("silent", { hbSeq: 7 }));
+    await clock.advance(1_000);
+    expect(own.headless()).to.deep.equal([]);
+    end.abort();
+    await looking;
+  });
+
   it("counts nobody's silence through an outage of its own", async () => {
     await clock.advance(T.endMs - 2_000);
     store.goAway();
