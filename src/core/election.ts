@@ -42,7 +42,7 @@ export function observeLeadership(before: Sight | undefined, found: FoundLeaders
 
 /** How well a candidate is fit to lead, as far as it knows. */
 export type Fitness = {
-  /** It leaves, or has no session that counts: it does not stand. */
+  /** It leaves, has no session that counts, or cannot read the books: it does not stand. */
   readonly isBarred: boolean;
   /** It owns segments, and an idle worker lives. */
   readonly isBusy: boolean;

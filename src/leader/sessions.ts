@@ -4,6 +4,7 @@ import { podOf, type SessionId } from "../core/ids.ts";
 import {
   afterRevoking,
   type Ending,
+  headlessSince,
   type Leases,
   nextEndingAt,
   observeSessions,
@@ -13,7 +14,7 @@ import {
 } from "../core/observation.ts";
 import { settleFleet } from "../core/operations.ts";
 import { type Figures, pickFigures } from "../core/figures.ts";
-import type { FleetView, WorkerRecord } from "../core/records.ts";
+import type { FleetView, HeadlessWorker, WorkerRecord } from "../core/records.ts";
 import { isSettled, observeLife, planBarring, type Settling } from "../core/settling.ts";
 import type { Timings } from "../core/timings.ts";
 import { tolerate } from "../process/retry.ts";
@@ -86,7 +87,7 @@ export class Sessions {
       .map(({ record }) => record)
       .filter((w) => this.#mayLead(w) && w._id !== holder && !silent.has(w._id));
     return {
-      isBarred: own.isDraining || !this.#isOurLife(),
+      isBarred: own.isDraining || !this.#isOurLife() || this.hasFailed,
       isBusy: !own.isIdle && others.some((w) => idle.has(w._id)),
       isFresh: !this.#hasWatchedFor(this.#options.timings.endMs) && others.length > 0,
     };
@@ -107,6 +108,16 @@ export class Sessions {
     const silent = suspects(this.#watches, this.#options.clock.mono(), this.#options.timings);
     const degraded = [...this.#watches.values()].flatMap(({ record }) => (record.degraded === true ? [record._id] : []));
     return new Set([...silent, ...degraded]);
+  }
+
+  /** Workers that live by their Lease alone. To the second, so that two looks say the same. */
+  headless(): readonly HeadlessWorker[] {
+    const { clock, timings } = this.#options;
+    const [now, wallMs] = [clock.mono(), clock.wall().getTime()];
+    return [...headlessSince(this.#watches, now, timings)].map(([sid, since]) => ({
+      sid,
+      since: new Date(Math.round((wallMs - (now - since)) / 1_000) * 1_000),
+    }));
   }
 
   /** Looks until the signal aborts, each second, and exactly when a silence becomes long enough. `isNews`: workers have come,
