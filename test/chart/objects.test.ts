@@ -36,6 +36,7 @@ for (const helm of helms)
         "Service runtime-service",
         "Deployment runtime",
         "Lease runtime",
+        "Pod runtime-doctor",
       ]);
       for (const { metadata } of all) expect(metadata.namespace).to.equal("runtime");
     });
