@@ -52,7 +52,7 @@ for (const helm of helms) {
       const { one } = render(helm);
       const selector = one("Service")["spec"].selector as Record<string, string>;
       const labels = one("Pod").metadata.labels ?? {};
-      expect(Object.entries(selector).every(([key, value]) => labels[key] === value)).to.equal(false);
+      for (const [key, value] of Object.entries(selector)) expect(labels[key], key).to.not.equal(value);
     });
 
     it("looks at what all pods share, with the runtime's image, settings, rights and hardening", () => {
