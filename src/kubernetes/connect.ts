@@ -72,7 +72,10 @@ export function connectCluster(options: ConnectOptions): ClusterConnection {
         callMs: limitMs,
         onFault: (error) => onFault("election", error),
       }),
-    deploymentUid: () => findDeployment(client, { namespace, deployment, limitMs: callMs }),
+    deploymentUid: async () => {
+      const { metadata } = await findDeployment(client, { namespace, deployment, limitMs: callMs });
+      return metadata.uid;
+    },
     close: () => client.close(),
   };
 }
@@ -87,17 +90,18 @@ export function openOwnLease(
   return new KubernetesOwnLease(place, pod);
 }
 
-/** The UID of the Deployment whose pods we are: it names the fleet.
+/** The Deployment whose pods we are; its UID names the fleet.
  *  @throws {ConfigurationError} when there is none, or it may not be read. @throws {ClusterUnreachableError} */
-async function findDeployment(
+export async function findDeployment(
   client: ApiClient,
   { namespace, deployment, limitMs }: { readonly namespace: string; readonly deployment: string; readonly limitMs: number },
-): Promise<string> {
+): Promise<RawObject & { readonly metadata: { readonly uid: string } }> {
   const path = pathOf(APPS, namespace, "deployments", deployment);
   try {
     const { body } = await client.call({ verb: "get", what: `deployments "${deployment}"`, path, limitMs });
-    const uid = (body as RawObject).metadata?.uid;
-    if (uid !== undefined) return uid;
+    const found = body as RawObject;
+    const { uid } = found.metadata ?? {};
+    if (uid !== undefined) return { ...found, metadata: { ...found.metadata, uid } };
     throw new ConfigurationError(`Cannot read the UID of Deployment "${deployment}": what answers there is no Kubernetes API`);
   } catch (cause) {
     if (!(cause instanceof ClusterRefusedError)) throw cause;

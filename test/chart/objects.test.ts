@@ -37,6 +37,7 @@ for (const helm of helms)
         "Deployment runtime",
         "Lease runtime",
         "PodDisruptionBudget runtime",
+        "Pod runtime-doctor",
       ]);
       for (const { metadata } of all) expect(metadata.namespace).to.equal("runtime");
     });
