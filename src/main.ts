@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 import { randomUUID } from "node:crypto";
 import { runProgram } from "./cli/program.ts";
 import type { CliDeps } from "./cli/ports.ts";
