@@ -22,6 +22,9 @@ metadata:
 /** Lines that say Helm made this, and a checksum that would not follow an edit of the Secret. */
 const HELMS = /^ +(app\.kubernetes\.io\/managed-by|helm\.sh\/chart|checksum\/mongodb): .*\n/gm;
 
+/** What only `helm test` makes. */
+const HOOK = /^ +helm\.sh\/hook: /m;
+
 const EDITS: readonly (readonly [where: RegExp, by: string])[] = [
   [
     /^( +)image: runtime\.example:latest$/m,
@@ -42,7 +45,7 @@ export function plainManifest(rendered: string): string {
   const objects = rendered
     .split(/^---$/m)
     .map((text) => text.replace(/^# Source: .*\n/m, "").trim())
-    .filter((text) => text !== "");
+    .filter((text) => text !== "" && !HOOK.test(text));
   const plain = `${[HEAD.trimEnd(), ...objects].join("\n---\n")}\n`.replaceAll(HELMS, "");
   return EDITS.reduce((text, [where, by]) => {
     if (!where.test(text)) throw new Error(`Cannot find what to edit in the rendered chart: ${where.source}`);

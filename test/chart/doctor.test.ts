@@ -32,7 +32,7 @@ for (const helm of helms) {
     ] as const)
       it(`asks for each right that the Role gives with scaling.mode ${mode}, and for no other`, () => {
         const place = { deployment: "runtime", configMap: "runtime-scaling" };
-        const role = render(helm, { scaling: { mode } }).one("Role");
+        const role = render(helm, { scaling: { mode, keda: { serverAddress: "http://mine" } } }).one("Role");
         expect(asked([...rightsFor(place), ...more])).to.have.members(given(role));
       });
   });

@@ -35,7 +35,12 @@ export const LEAST: Values = { image: { repository: "mine/runtime" }, mongodb: {
 export type Thing = {
   readonly apiVersion: string;
   readonly kind: string;
-  readonly metadata: { readonly name: string; readonly namespace?: string; readonly labels?: Readonly<Record<string, string>> };
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
+  };
   // Objects of many kinds; each test knows which one it reads.
   // oxlint-disable-next-line typescript/no-explicit-any
   readonly [field: string]: any;

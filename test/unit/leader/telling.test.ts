@@ -11,7 +11,16 @@ describe("leader/telling Telling", () => {
     const store = new ModelStore();
     const bus = new EventEmitter<LeaderEvents>();
     const telling = () =>
-      new Telling({ store, clock: new FakeClock(), bus, checkIntervalMs: 15_000, worker: "lead", sid: sid("lead"), hasReaders: true });
+      new Telling({
+        store,
+        clock: new FakeClock(),
+        bus,
+        checkIntervalMs: 15_000,
+        worker: "lead",
+        sid: sid("lead"),
+        headless: () => [],
+        hasReaders: true,
+      });
     const observed = { active: [], segments: [], workers: [], leader: sid("lead") };
     const scaling = { bounds: { min: 3, max: 40 }, missing: { failure: null, pending: [] } };
     const countOwner = { version: "1", inherited: "kube-controller-manager" };
