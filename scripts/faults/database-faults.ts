@@ -3,7 +3,7 @@ import { join } from "node:path";
 
 import type { Document } from "mongodb";
 
-import type { Act } from "./rows.ts";
+import type { Act } from "./fault-row.ts";
 import type { Scene } from "./scene.ts";
 import { startForeigner } from "./seat.ts";
 
