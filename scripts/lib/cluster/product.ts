@@ -29,6 +29,8 @@ export interface ReleaseOptions {
 export interface Pod {
   readonly name: string;
   readonly uid: string;
+  /** Empty while it waits for one. */
+  readonly node: string;
   readonly isReady: boolean;
   readonly isTerminating: boolean;
   readonly phase: string;
@@ -85,19 +87,7 @@ export class Release {
   }
 
   async pods(): Promise<Pod[]> {
-    const { items } = JSON.parse(await this.kubectl("get", "pods", "-l", `app.kubernetes.io/instance=${NAME}`, "-o", "json")) as RawPods;
-    return items.map(({ metadata, status }) => {
-      const states = [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])];
-      return {
-        name: metadata.name,
-        uid: metadata.uid,
-        isReady: status.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True") ?? false,
-        isTerminating: metadata.deletionTimestamp !== undefined,
-        phase: status.phase,
-        restarts: states.reduce((sum, { restartCount }) => sum + restartCount, 0),
-        containers: states.map(({ containerID = "" }) => containerID),
-      };
-    });
+    return readPods(JSON.parse(await this.kubectl("get", "pods", "-l", `app.kubernetes.io/instance=${NAME}`, "-o", "json")) as RawPods);
   }
 
   /** Waits until there are exactly so many pods, all of them ready. */
@@ -159,6 +149,23 @@ export class Release {
   }
 }
 
+/** A list of pods as the API server gives it. */
+export function readPods({ items }: RawPods): Pod[] {
+  return items.map(({ metadata, spec, status }) => {
+    const states = [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])];
+    return {
+      name: metadata.name,
+      uid: metadata.uid,
+      node: spec.nodeName ?? "",
+      isReady: status.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True") ?? false,
+      isTerminating: metadata.deletionTimestamp !== undefined,
+      phase: status.phase,
+      restarts: states.reduce((sum, { restartCount }) => sum + restartCount, 0),
+      containers: states.map(({ containerID = "" }) => containerID),
+    };
+  });
+}
+
 /** So many names whose bots lie in a segment each, none of them among those taken. */
 export function namesInSegments(count: number, taken: readonly string[] = [], maxSegment = MAX_SEGMENT): string[] {
   const segments = new Set(taken.map((id) => segmentOf(id as BotId, maxSegment)));
@@ -174,9 +181,10 @@ export function namesInSegments(count: number, taken: readonly string[] = [], ma
 }
 
 type RawContainer = { readonly restartCount: number; readonly containerID?: string };
-type RawPods = {
+export type RawPods = {
   readonly items: readonly {
     readonly metadata: { readonly name: string; readonly uid: string; readonly deletionTimestamp?: string };
+    readonly spec: { readonly nodeName?: string };
     readonly status: {
       readonly phase: string;
       readonly conditions?: readonly { readonly type: string; readonly status: string }[];
