@@ -76,6 +76,7 @@ async function playOnce<F extends Stage<S>, S extends Named>(
     (error: unknown) => [messageOf(error)],
   );
   const [lives, lag] = await Promise.all([fleet.runs(), fleet.measureLag()]);
+  const breaches = fleet.takeBreaches?.(lives) ?? [];
   const thawMs = batch.find((row) => row.thawMs !== undefined)?.thawMs?.(fleet.bounds);
   // A life that stood still did not run meanwhile.
   const runs = thawMs === undefined ? lives : splitSilences(lives);
@@ -90,7 +91,7 @@ async function playOnce<F extends Stage<S>, S extends Named>(
     const others = measureEffect(runs, spared, { from, to: closedAt }, { everyMs });
     const stopped = measureEffect(runs, apart?.bots ?? [], { from, to: closedAt }, { everyMs });
     const isQuiet = batch.every(({ restartsNone }) => restartsNone);
-    const found = [...faults, ...unsettled];
+    const found = [...faults, ...unsettled, ...breaches];
     if (isQuiet && others.restarts > 0) found.push(`${others.restarts} restarts, expected none`);
     for (const bot of [...effect.silent, ...stopped.silent]) found.push(`${bot} did not run at the end`);
     if (thawMs !== undefined && all.worstDuplicateMs > thawMs)

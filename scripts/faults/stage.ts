@@ -40,6 +40,8 @@ export interface Stage<S extends Named = Named> {
   readonly measureLag: () => Promise<Lag>;
   /** Lets go of what is known of lives that ended long ago. */
   readonly forget: () => Promise<unknown>;
+  /** Invariants that were seen broken since the last call; lives are all that is known of. */
+  readonly takeBreaches?: (runs: readonly Run[]) => string[];
   /** Brings back a worker whose fault could not be played to its end. */
   revive(seat: S): Promise<void>;
 }

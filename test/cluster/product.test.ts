@@ -4,6 +4,8 @@ import { expect } from "chai";
 import { ClusterFleet } from "../../scripts/lib/cluster/fleet.ts";
 import { manyPods } from "./many-pods.ts";
 import { realEngines } from "./real-engines.ts";
+import { refusals } from "./refusals.ts";
+import { rollouts } from "./rollouts.ts";
 
 describe("the product in a cluster", function () {
   this.timeout(300_000);
@@ -17,4 +19,6 @@ describe("the product in a cluster", function () {
 
   realEngines(() => fleet);
   manyPods(() => fleet);
+  rollouts(() => fleet);
+  refusals(() => fleet);
 });

@@ -17,6 +17,7 @@ import type { Lag, LagAnswers } from "../lag-meter.ts";
 import type { Run } from "../runs.ts";
 import { type Books, bootTimeMs, botsByPod, type Placement, type Stage } from "../stage.ts";
 import { findUnsettled } from "../unsettled.ts";
+import { BookWatch } from "./book-watch.ts";
 
 export type ClusterStageOptions = {
   readonly say: Say;
@@ -44,6 +45,7 @@ export class ClusterStage implements Stage<Pod> {
   readonly #lag: Companion<LagAnswers>;
   readonly #get: Get;
   readonly #replaced = new Set<string>();
+  readonly #watch: BookWatch;
 
   private constructor(parts: { options: ClusterStageOptions; fleet: ClusterFleet; lag: Companion<LagAnswers>; get: Get }) {
     const { options, fleet } = parts;
@@ -55,6 +57,11 @@ export class ClusterStage implements Stage<Pod> {
     this.everyMs = options.everyMs;
     this.bots = [...Array(options.bots).keys()].map((n) => `bot-${n}`);
     this.release = fleet.release({ namespace: NAMESPACE, maxSegment: options.segments, values: valuesOf(options) });
+    const read = async () => {
+      const [records, placements] = await Promise.all([this.#records(), this.#placements()]);
+      return { ...records, placements };
+    };
+    this.#watch = new BookWatch(read, () => this.now());
   }
 
   /** Brings the cluster up; nothing is installed yet. */
@@ -85,6 +92,7 @@ export class ClusterStage implements Stage<Pod> {
     await this.release.bots.insertMany(this.bots.map((bot) => this.fleet.document(bot)));
     await this.release.install();
     await this.waitSettled(START_MS);
+    this.#watch.start();
   }
 
   now(): number {
@@ -104,13 +112,8 @@ export class ClusterStage implements Stage<Pod> {
   }
 
   async books(): Promise<Books> {
-    const [workers, segments, statuses, leader] = await Promise.all([
-      this.db.collection<WorkerRecord & { _id: string }>("runtime.workers").find().toArray(),
-      this.db.collection<SegmentRecord & { _id: number }>("runtime.segments").find().toArray(),
-      this.db.collection<StatusRecord & { _id: string }>("runtime.status").find().toArray(),
-      this.holder(),
-    ]);
-    return { workers, segments, statuses, leader };
+    const [records, leader] = await Promise.all([this.#records(), this.holder()]);
+    return { ...records, leader };
   }
 
   /** The session that holds the Lease; null as well while the API server does not answer. */
@@ -137,11 +140,7 @@ export class ClusterStage implements Stage<Pod> {
   }
 
   async botsBySeat(): Promise<ReadonlyMap<string, readonly string[]>> {
-    const [books, placements, pods] = await Promise.all([
-      this.books(),
-      this.db.collection<Placement>("runtime.placements").find().toArray(),
-      this.workers(),
-    ]);
+    const [books, placements, pods] = await Promise.all([this.books(), this.#placements(), this.workers()]);
     const names = pods.map(({ name }) => name);
     return botsByPod(books, placements, names);
   }
@@ -212,10 +211,28 @@ export class ClusterStage implements Stage<Pod> {
     return (await Promise.all(words)).join("\n");
   }
 
+  takeBreaches(runs: readonly Run[]): string[] {
+    return this.#watch.takeBreaches(runs);
+  }
+
   async stop(): Promise<void> {
+    await this.#watch.stop();
     await this.release.close();
     await this.#lag.stop();
     await this.fleet.down();
+  }
+
+  async #records(): Promise<Omit<Books, "leader">> {
+    const [workers, segments, statuses] = await Promise.all([
+      this.db.collection<WorkerRecord & { _id: string }>("runtime.workers").find().toArray(),
+      this.db.collection<SegmentRecord & { _id: number }>("runtime.segments").find().toArray(),
+      this.db.collection<StatusRecord & { _id: string }>("runtime.status").find().toArray(),
+    ]);
+    return { workers, segments, statuses };
+  }
+
+  #placements(): Promise<Placement[]> {
+    return this.db.collection<Placement>("runtime.placements").find().toArray();
   }
 
   async #pods(): Promise<Pod[]> {

@@ -82,6 +82,19 @@ export class Release {
     return this.#run(helm, [verb, NAME, chart, "-n", namespace, "-f", path, ...more]);
   }
 
+  /** Makes the object as it is given, or changes what is there. */
+  async apply(object: object): Promise<void> {
+    const { cluster, namespace } = this.options;
+    const path = join(cluster.runDir, `${namespace}-object.json`);
+    await writeFile(path, JSON.stringify(object));
+    await this.kubectl("apply", "-f", path);
+  }
+
+  /** Back to what was installed before the last upgrade. */
+  rollback(): Promise<string> {
+    return this.#run(this.options.helm ?? "helm4", ["rollback", NAME, "-n", this.options.namespace]);
+  }
+
   uninstall(): Promise<string> {
     return this.#run(this.options.helm ?? "helm4", ["uninstall", NAME, "-n", this.options.namespace]);
   }
