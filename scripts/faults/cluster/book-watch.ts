@@ -10,7 +10,7 @@ type Read = () => Promise<Pick<Books, "workers" | "segments" | "statuses"> & { r
 export class BookWatch {
   readonly #read: Read;
   readonly #now: () => number;
-  readonly #observer = new Observer();
+  #observer = new Observer();
   readonly #end = new AbortController();
   #told = 0;
   #ended: Promise<void> = Promise.resolve();
@@ -30,6 +30,12 @@ export class BookWatch {
     const found = this.#observer.breaches.slice(this.#told);
     this.#told += found.length;
     return found;
+  }
+
+  /** What is true of the books was taken away on purpose: begins anew. */
+  reset(): void {
+    this.#observer = new Observer();
+    this.#told = 0;
   }
 
   async stop(): Promise<void> {

@@ -41,6 +41,23 @@ export const freezeNode: ClusterAct = async (scene, { node }) => {
   }
 };
 
+/** Row 18b: all pods of the node are evicted, and none of them comes back there. */
+export const drainNode: ClusterAct = async (scene, { node }) => {
+  const { fleet } = scene;
+  const { bots, sids, since } = await beforeNode(scene, node);
+  const mend = async (): Promise<void> => void (await fleet.release.kubectl("uncordon", node));
+  try {
+    await fleet.release.kubectl("cordon", node);
+    const drained = fleet.release.kubectl("drain", node, "--delete-emptydir-data", "--timeout=120s", "--request-timeout=0");
+    drained.catch(() => undefined); // waited for below
+    const closedAt = await scene.takenOver(sids, bots, since, scene.ms(FREEZE_MS)).finally(() => drained);
+    return { bots, closedAt, faults: [], mend };
+  } catch (error) {
+    await mend();
+    throw error;
+  }
+};
+
 /** Rows 6 and 7. `machine`: where MongoDB is. */
 export const cutNodeFrom =
   (what: "machine" | "api"): ClusterAct =>

@@ -2,14 +2,17 @@
 // containerd and pods of its own.
 import type { Bounds } from "../bounds.ts";
 import type { ClusterRow } from "./act.ts";
+import { booksDropped, booksRestored, secondInstallation } from "./database-faults.ts";
 import { deleteLeader, killLeader, loseLeaderNode, stopLeader } from "./leader-faults.ts";
-import { cutNodeFrom, cutNodeFromBoth, freezeNode, loseNode } from "./node-faults.ts";
+import { cutNodeFrom, cutNodeFromBoth, drainNode, freezeNode, loseNode } from "./node-faults.ts";
 import { apiDown, bothDown, mongoDown, mongoElection } from "./store-faults.ts";
 import { deletePod, hangDockerd, killDind, killRuntime, killRuntimeAgain, stopFor60, stopRuntimeBriefly } from "./worker-faults.ts";
 
 const sessionEnd = (bounds: Bounds, bots: number): number => bounds.sessionEndMs(bots);
 /** What a stop of a beacon takes at most: its grace. */
 const STOP_MS = 1_000;
+/** What a kubelet takes to start a process again that ended for the first time, and the process until it has joined. */
+const RESTART_MS = 4_000;
 
 const untouched = { atOnce: 1, restartsNone: true, boundMs: () => 0, formula: "0" } as const;
 const ended = { atOnce: 1, restartsNone: false, boundMs: sessionEnd, formula: "L + 1 + 1 + start" } as const;
@@ -229,5 +232,42 @@ export const clusterRows: readonly ClusterRow[] = [
     boundMs: (bounds, bots) => bounds.handOverMs(STOP_MS, bots),
     formula: "stop + 2 + start",
     acts: [deletePod],
+  },
+  {
+    number: "18b",
+    fault: "node drained",
+    how: "kubectl drain: all pods of the node are evicted; made schedulable again once its bots run elsewhere",
+    expected: "drain, hand-over",
+    n: 5,
+    victim: "node",
+    atOnce: 1,
+    restartsNone: false,
+    boundMs: (bounds, bots) => bounds.handOverMs(STOP_MS, bots),
+    formula: "stop + 2 + start",
+    acts: [drainNode],
+  },
+  {
+    number: "21",
+    fault: "a second installation on the same database",
+    how: "the chart is installed in another namespace, on the same database",
+    expected: "it starts nothing and exits 78",
+    n: 3,
+    victim: "any",
+    ...untouched,
+    acts: [secondInstallation],
+  },
+  {
+    number: "22",
+    fault: "runtime.* dropped or an old dump restored under a running fleet",
+    how: "the collections are dropped; every second time an older copy is put in their place",
+    expected: "all fenced, one fresh start",
+    n: 4,
+    victim: "any",
+    atOnce: 1,
+    restartsNone: false,
+    // Every process ends by the protocol's own rule, and the kubelet starts it again.
+    boundMs: (bounds, bots) => bounds.sessionEndMs(bots) + RESTART_MS * bounds.factor,
+    formula: "L + 1 + 1 + start, and 4 for the restart of every process",
+    acts: [booksDropped, booksRestored],
   },
 ];

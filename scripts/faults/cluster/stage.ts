@@ -45,7 +45,7 @@ export class ClusterStage implements Stage<Pod> {
   readonly #lag: Companion<LagAnswers>;
   readonly #get: Get;
   readonly #replaced = new Set<string>();
-  readonly #watch: BookWatch;
+  readonly watch: BookWatch;
 
   private constructor(parts: { options: ClusterStageOptions; fleet: ClusterFleet; lag: Companion<LagAnswers>; get: Get }) {
     const { options, fleet } = parts;
@@ -61,7 +61,7 @@ export class ClusterStage implements Stage<Pod> {
       const [records, placements] = await Promise.all([this.#records(), this.#placements()]);
       return { ...records, placements };
     };
-    this.#watch = new BookWatch(read, () => this.now());
+    this.watch = new BookWatch(read, () => this.now());
   }
 
   /** Brings the cluster up; nothing is installed yet. */
@@ -92,7 +92,7 @@ export class ClusterStage implements Stage<Pod> {
     await this.release.bots.insertMany(this.bots.map((bot) => this.fleet.document(bot)));
     await this.release.install();
     await this.waitSettled(START_MS);
-    this.#watch.start();
+    this.watch.start();
   }
 
   now(): number {
@@ -157,6 +157,13 @@ export class ClusterStage implements Stage<Pod> {
     );
   }
 
+  /** Another installation on the same database, elsewhere in the cluster, with one pod. */
+  foreigner(): Release {
+    const { options, fleet, db } = this;
+    const values = { ...valuesOf(options), scaling: { minReplicas: 1, maxReplicas: 1 } };
+    return fleet.release({ namespace: "foreigner", database: db.databaseName, maxSegment: options.segments, values });
+  }
+
   async deletePod({ name }: Pod): Promise<void> {
     await this.release.kubectl("delete", "pod", name, "--wait=false");
   }
@@ -212,11 +219,11 @@ export class ClusterStage implements Stage<Pod> {
   }
 
   takeBreaches(runs: readonly Run[]): string[] {
-    return this.#watch.takeBreaches(runs);
+    return this.watch.takeBreaches(runs);
   }
 
   async stop(): Promise<void> {
-    await this.#watch.stop();
+    await this.watch.stop();
     await this.release.close();
     await this.#lag.stop();
     await this.fleet.down();
