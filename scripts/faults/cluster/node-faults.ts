@@ -50,7 +50,8 @@ export const drainNode: ClusterAct = async (scene, { node }) => {
     await fleet.release.kubectl("cordon", node);
     const drained = fleet.release.kubectl("drain", node, "--delete-emptydir-data", "--timeout=120s", "--request-timeout=0");
     drained.catch(() => undefined); // waited for below
-    const closedAt = await scene.takenOver(sids, bots, since, scene.ms(FREEZE_MS)).finally(() => drained);
+    const closedAt = await scene.takenOver(sids, bots, since, scene.ms(FREEZE_MS));
+    await drained;
     return { bots, closedAt, faults: [], mend };
   } catch (error) {
     await mend();
