@@ -71,24 +71,28 @@ async function measure(): Promise<void> {
   try {
     await fleet.start();
     say("the fleet is settled");
+    const control = async (): Promise<void> => {
+      if (!options.control || interrupt.aborted || measured.control.length > 0) return;
+      say("positive control: rows 4 and 8 without fence and kubelet");
+      measured.control = await runClusterControl(fleet, random);
+      await save();
+    };
     for (const [round, batch] of plan.entries()) {
       if (interrupt.aborted) break;
+      // What the last round leaves behind need not be good for another one.
+      const isLast = options.isShort && round === plan.length - 1;
+      if (isLast) await control();
+      fleet.renews = !isLast;
       const name = batch.map(({ number }) => `row ${number}`).join(" and ");
       say(`${round + 1}/${plan.length} ${name}: ${[...new Set(batch.map(({ fault }) => fault))].join(", ")}`);
       const same = plan.slice(0, round).filter((other) => other[0] === batch[0]).length;
       const variant = options.isShort ? options.seed : same;
-      // What is left behind need not be good for another round.
-      fleet.renews = !options.isShort || round < plan.length - 1;
       const played = await playRound(batch, variant, { fleet, isShort: options.isShort, random, choose: chooseOnNodes });
       for (const one of played) tellCase(one, say);
       measured.cases.push(...played);
       await save();
     }
-    if (options.control && !interrupt.aborted) {
-      say("positive control: rows 4 and 8 without fence and kubelet");
-      measured.control = await runClusterControl(fleet, random);
-      await save();
-    }
+    await control();
   } catch (error) {
     console.error(await fleet.lastWords(15));
     throw error;

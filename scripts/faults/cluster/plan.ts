@@ -34,13 +34,15 @@ export function chooseOnNodes(rows: readonly Wanted[], { owners, leader }: Candi
 }
 
 /** What is played at the same time: quiet rows with quiet rows, for a bot that moves may move to any worker. */
-const SHORT = [["6", "7"], ["1", "12"], ["9"], ["4", "8"], ["18"], ["10+11"]];
+const FIRST = [["6", "7"], ["4", "8"], ["18"]];
 /** One of these more, which the seed picks. */
-const IN_TURN = [["2"], ["5"], ["16"], ["5b"], ["13"]];
+const IN_TURN = [["2"], ["5"], ["16"], ["5b"], ["9"]];
+/** After another leader the fleet takes its time until it is led by an idle worker again. */
+const LAST = [["1", "12"]];
 
 /** What the gate plays within its time. */
 export function planShortCluster(rows: readonly ClusterRow[], seed: number): Batch<ClusterRow>[] {
   const turn = IN_TURN[seed % IN_TURN.length] ?? [];
   const find = (number: string): ClusterRow[] => rows.filter((row) => row.number === number);
-  return [...SHORT, turn].map((batch) => batch.flatMap(find)).filter((batch) => batch.length > 0);
+  return [...FIRST, turn, ...LAST].map((batch) => batch.flatMap(find)).filter((batch) => batch.length > 0);
 }

@@ -187,6 +187,7 @@ export class ClusterStage implements Stage<Pod> {
       // One at a time: the others carry its bots.
       if (faults.length === 0) {
         this.#replaced.add(ended.uid);
+        this.options.say(`  ${ended.name} is replaced: its containers have ended ${ended.restarts} times`);
         await this.deletePod(ended);
       }
       faults.push(`${ended.name}: to be replaced`);
