@@ -36,9 +36,10 @@ export function chooseOnNodes(rows: readonly Wanted[], { owners, leader }: Candi
 /** What is played at the same time: quiet rows with quiet rows, for a bot that moves may move to any worker. */
 const FIRST = [["6", "7"], ["4", "8"], ["18"]];
 /** One of these more, which the seed picks. */
-const IN_TURN = [["2"], ["5"], ["16"], ["5b"], ["9"]];
-/** After another leader the fleet takes its time until it is led by an idle worker again. */
-const LAST = [["1", "12"]];
+const IN_TURN = [["2"], ["5"], ["16"], ["5b"], ["9"], ["1"]];
+/** After another leader the fleet takes its time until it is led by an idle worker again. Nothing here needs a pod in which no
+ *  process has ended yet. */
+const LAST = [["3", "12"]];
 
 /** What the gate plays within its time. */
 export function planShortCluster(rows: readonly ClusterRow[], seed: number): Batch<ClusterRow>[] {
