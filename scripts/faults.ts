@@ -1,16 +1,17 @@
 // Real faults on real parts: what they do to bots that say every 20 ms that they run.
 import { readFile, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
 
 import { Chance } from "../test/sim/chance.ts";
 import { type ControlResult, judgeControl, runControl } from "./faults/control.ts";
 import { FaultFleet } from "./faults/fleet.ts";
+import { faultsPage, writePart } from "./faults/page.ts";
 import { planFull, planShort } from "./faults/plan.ts";
 import { renderPage, renderReport, reportRow } from "./faults/report.ts";
 import { type CaseResult, playRound } from "./faults/rounds.ts";
 import { rows } from "./faults/rows.ts";
+import { tellCase, tellFailed } from "./faults/tell.ts";
 import { tally } from "./faults/verdict.ts";
 import { openCache, type Place } from "./lib/cache.ts";
 import { timedSay, watchInterrupt } from "./lib/interrupt.ts";
@@ -80,11 +81,7 @@ async function tellAll({ cases, came, lost }: Measured, seen: readonly ControlRe
   console.log(`\n${renderReport(chosen)}\n`);
   for (const { row, bots, duplicateMs } of seen)
     say(`positive control: row ${row}, ${bots} bots, ${Math.round(duplicateMs)} ms of duplicates`);
-  for (const { row, verdict, faults, unrunMs, boundMs, duplicateMs } of cases) {
-    if (verdict === "pass") continue;
-    const figures = `unrun ${Math.round(unrunMs[0] ?? 0)} of ${boundMs} ms, duplicates ${duplicateMs} ms`;
-    console.error(`- row ${row} ${verdict}: ${figures}. ${faults.join("; ")}`);
-  }
+  tellFailed(cases);
   const blind = options.control && !interrupt.aborted ? judgeControl(seen) : [];
   for (const line of blind) console.error(`- ${line}`);
   const isWhole =
@@ -93,10 +90,10 @@ async function tellAll({ cases, came, lost }: Measured, seen: readonly ControlRe
     !options.isShort &&
     options.rows === undefined &&
     options.n === undefined;
-  const page = options.page ?? (isWhole ? join(import.meta.dirname, "..", "docs", "faults.md") : undefined);
+  const page = options.page ?? (isWhole ? faultsPage : undefined);
   const minutes = minutesTaken();
   const setting = { profile: options.timings, workers: WORKERS, bots: BOTS, everyMs: EVERY_MS, cores: availableParallelism(), minutes };
-  if (page !== undefined) await writeFile(page, renderPage({ reports: chosen, control: seen, came, lost, ...setting }));
+  if (page !== undefined) await writePart(page, "processes", renderPage({ reports: chosen, control: seen, came, lost, ...setting }));
   await save({ cases, came, lost }, seen);
   const total = tally(cases.map(({ verdict }) => verdict));
   const counts = `${total.cases} cases, ${total.failed} failed, ${total.starved} starved`;
@@ -146,7 +143,7 @@ async function playAll(place: Place): Promise<Measured> {
       const same = plan.slice(0, round).filter((other) => other[0] === batch[0]).length;
       const variant = options.isShort ? options.seed + same : same;
       const played = await playRound(batch, variant, { fleet, isShort: options.isShort, random });
-      played.forEach(tellCase);
+      for (const one of played) tellCase(one, say);
       cases.push(...played);
       await save({ cases, ...(await figures()) }, []);
     }
@@ -164,14 +161,6 @@ async function playAll(place: Place): Promise<Measured> {
 
 function minutesTaken(): number {
   return minutesBefore + Math.round((performance.now() - began) / 60_000);
-}
-
-function tellCase(c: CaseResult): void {
-  const also = Object.entries(c.also).map(([what, ms]) => `, ${what} ${Math.round(ms)}`);
-  const unrun = `unrun ${Math.round(c.unrunMs[0] ?? 0)} of ${c.boundMs} ms`;
-  const machine = `lag ${Math.round(c.lag.p99Ms)} ms, load ${c.lag.load}`;
-  say(`  ${c.verdict}: row ${c.row}, ${c.bots} bots, duplicates ${c.duplicateMs} ms, ${unrun}, ${machine}${also.join("")}`);
-  for (const fault of c.faults) say(`    ${fault}`);
 }
 
 function readOptions() {

@@ -20,7 +20,7 @@ const P99_MS = 1_000;
 const REQUESTS_PER_SECOND = 0.5;
 
 await runBareBench("bench:scaling", async (bench) => {
-  const fleet = await ClusterFleet.up(bench.say);
+  const fleet = await ClusterFleet.up({ say: bench.say });
   const values = chartValues();
   const release = fleet.release({ namespace: "bench", maxSegment: MAX_SEGMENT, values: { ...values, runtime: { timings: "default" } } });
   try {

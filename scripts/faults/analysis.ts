@@ -16,6 +16,8 @@ export type Effect = {
   readonly bots: number;
   /** Sum over all bots; exact but for one sending interval at each end, by which it may be too small. */
   readonly duplicateMs: number;
+  /** Of the bot that ran twice for the longest. */
+  readonly worstDuplicateMs: number;
   /** Per bot, longest first: its longest stretch without a run. 0 for a bot that went on. */
   readonly unrunMs: readonly number[];
   /** New lives that began inside the window. */
@@ -89,9 +91,12 @@ export function measureEffect(
     if (isOpen) silent.push(bot);
     longest.set(bot, Math.max(longest.get(bot) ?? 0, length));
   }
+  const duplicates = new Map<string, number>();
+  for (const { bot, from, to } of findDuplicates(mine)) duplicates.set(bot, (duplicates.get(bot) ?? 0) + overlapMs(from, to, window));
   return {
     bots: bots.length,
-    duplicateMs: sum(findDuplicates(mine).map(({ from, to }) => overlapMs(from, to, window))),
+    duplicateMs: sum([...duplicates.values()]),
+    worstDuplicateMs: Math.max(0, ...duplicates.values()),
     unrunMs: [...longest.values()].toSorted((a, b) => b - a),
     restarts: mine.filter((run) => run.first > window.from).length,
     resolutionMs: Math.max(everyMs, ...mine.map((run) => run.maxGap)),

@@ -1,5 +1,5 @@
-// How long a bot may be unrun, computed from the protocol's timings. Source: ownership.md "Faults and bounds"; with one store
-// L is longer, and all else follows.
+// How long a bot may be unrun, computed from the protocol's timings. Source: ownership.md "Faults and bounds"; with one store,
+// which is what is meant unless other timings are given, L is longer, and all else follows.
 import { MONGO_TIMINGS, type Timings } from "../../src/core/timings.ts";
 
 export type Profile = "default" | "ci";
@@ -28,9 +28,9 @@ export type Bounds = {
   readonly cleanGapMs: number;
 };
 
-export function boundsOf(profile: Profile): Bounds {
+export function boundsOf(profile: Profile, base: Timings = MONGO_TIMINGS): Bounds {
   const factor = profile === "ci" ? 2 : 1;
-  const timings = scaled(MONGO_TIMINGS, factor);
+  const timings = scaled(base, factor);
   const startMs = (bots: number): number => factor * START_MS * Math.max(1, Math.ceil(bots / START_CONCURRENCY));
   return {
     timings,

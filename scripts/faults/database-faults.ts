@@ -1,11 +1,12 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 
-import type { Document } from "mongodb";
+import type { Db, Document } from "mongodb";
 
-import type { Act } from "./rows.ts";
+import type { Act } from "./fault-row.ts";
 import type { Scene } from "./scene.ts";
 import { startForeigner } from "./seat.ts";
+import type { Named, Stage } from "./stage.ts";
 
 /** EX_CONFIG: the database is another fleet's. Source: design.md section 2. */
 const REFUSED = 78;
@@ -30,15 +31,20 @@ export const secondFleet: Act = async (scene) => {
   return { bots: scene.fleet.bots, closedAt: scene.fleet.now(), faults };
 };
 
+/** A fleet with books to lose. */
+type BookStage = Stage & { readonly db: Db };
+type BookAct = Act<BookStage, Named>;
+type BookScene = Scene<BookStage>;
+
 /** Row 22, dropped. */
-export const dropBooks: Act = async (scene) => {
+export const dropBooks: BookAct = async (scene) => {
   const since = scene.fleet.now();
   await drop(scene);
   return freshStart(scene, since);
 };
 
 /** Row 22, restored: a copy from before the fleet moved on. */
-export const restoreBooks: Act = async (scene) => {
+export const restoreBooks: BookAct = async (scene) => {
   const copy = await read(scene);
   // Renewals go on, so that the counters in the copy are old.
   await scene.pause(scene.ms(3_000));
@@ -54,7 +60,7 @@ export const restoreBooks: Act = async (scene) => {
   return freshStart(scene, since);
 };
 
-async function freshStart(scene: Scene, since: number): ReturnType<Act> {
+async function freshStart(scene: BookScene, since: number): ReturnType<BookAct> {
   const { bots, bounds } = scene.fleet;
   const limitMs = bounds.sessionEndMs(bots.length) + LIMIT_MS;
   await scene.see("each segment in living hands", limitMs, async () => {
@@ -66,17 +72,17 @@ async function freshStart(scene: Scene, since: number): ReturnType<Act> {
   return { bots, closedAt, faults: [] };
 }
 
-async function names(scene: Scene): Promise<string[]> {
+async function names(scene: BookScene): Promise<string[]> {
   const all = await scene.fleet.db.listCollections({}, { nameOnly: true }).toArray();
   return all.map(({ name }) => name).filter((name) => name.startsWith("runtime."));
 }
 
-async function read(scene: Scene): Promise<[string, Document[]][]> {
+async function read(scene: BookScene): Promise<[string, Document[]][]> {
   const found: [string, Document[]][] = [];
   for (const name of await names(scene)) found.push([name, await scene.fleet.db.collection(name).find().toArray()]);
   return found;
 }
 
-async function drop(scene: Scene): Promise<void> {
+async function drop(scene: BookScene): Promise<void> {
   await Promise.all((await names(scene)).map((name) => scene.fleet.db.collection(name).drop()));
 }

@@ -1,4 +1,4 @@
-import type { Act } from "./rows.ts";
+import type { Act } from "./fault-row.ts";
 
 const HANG_MS = 30_000;
 const SHORT_HANG_MS = 20_000;

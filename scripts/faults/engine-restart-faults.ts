@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 
 import { segmentOf } from "../../src/core/segment.ts";
 import { epochsOf, hangDockerd } from "./engine-faults.ts";
-import type { Act, Played } from "./rows.ts";
+import type { Act, Played } from "./fault-row.ts";
 import type { Scene } from "./scene.ts";
 import type { Seat } from "./seat.ts";
 

@@ -16,6 +16,8 @@ import { type Hub, startHub } from "./hub.ts";
 import type { Lag, LagAnswers } from "./lag-meter.ts";
 import type { Run } from "./runs.ts";
 import { Seat } from "./seat.ts";
+import { type Books, bootTimeMs, botsByPod, type Placement, type Stage } from "./stage.ts";
+import { findUnsettled } from "./unsettled.ts";
 
 export type FleetOptions = Place & {
   readonly workers: number;
@@ -27,17 +29,9 @@ export type FleetOptions = Place & {
   readonly random: () => number;
 };
 
-export type Books = {
-  readonly workers: readonly WorkerRecord[];
-  readonly segments: readonly SegmentRecord[];
-  readonly statuses: readonly StatusRecord[];
-  /** The session that holds the lease of leadership. */
-  readonly leader: string | null;
-};
-
 const BOT_GRACE_SECONDS = 1;
 
-export class FaultFleet {
+export class FaultFleet implements Stage<Seat> {
   readonly options: FleetOptions;
   readonly bounds: Bounds;
   readonly mongo: PrivateMongo;
@@ -149,8 +143,8 @@ export class FaultFleet {
     return { workers, segments, statuses, leader: election?.holder ?? null };
   }
 
-  placements(): Promise<{ _id: string; segment: number }[]> {
-    return this.db.collection<{ _id: string; segment: number }>("runtime.placements").find().toArray();
+  placements(): Promise<Placement[]> {
+    return this.db.collection<Placement>("runtime.placements").find().toArray();
   }
 
   /** The seat whose living session leads. */
@@ -162,17 +156,17 @@ export class FaultFleet {
 
   /** The bots whose segment a seat's living session owns, by the name of the seat. */
   async botsBySeat(): Promise<ReadonlyMap<string, readonly string[]>> {
-    const [{ workers, segments }, placements] = await Promise.all([this.books(), this.placements()]);
-    const pod = new Map(workers.map(({ _id, pod: name }) => [_id as string, name]));
-    const owner = new Map(segments.map((s) => [s._id as number, s.owner === null ? undefined : pod.get(s.owner)]));
-    const found = new Map<string, string[]>(this.seats.map(({ name }) => [name, []]));
-    for (const { _id, segment } of placements) found.get(owner.get(segment) ?? "")?.push(_id);
-    return found;
+    const [books, placements] = await Promise.all([this.books(), this.placements()]);
+    return botsByPod(
+      books,
+      placements,
+      this.seats.map(({ name }) => name),
+    );
   }
 
   /** Now, as the beacons' clock tells it, in ms. */
   now(): number {
-    return performance.now() + clockOffsetMs;
+    return bootTimeMs();
   }
 
   async runs(): Promise<Run[]> {
@@ -183,31 +177,31 @@ export class FaultFleet {
     return this.lag.ask("lag");
   }
 
+  forget(): Promise<unknown> {
+    return this.hub.sink.ask("forget");
+  }
+
+  get everyMs(): number {
+    return this.options.everyMs;
+  }
+
+  async workers(): Promise<readonly Seat[]> {
+    return this.seats;
+  }
+
+  revive(seat: Seat): Promise<void> {
+    return seat.start();
+  }
+
   /** What keeps the fleet from being settled; empty when every worker is up, every bot runs once, and nothing is to be moved.
    *  `but`: moves, by which the load becomes more even, may go on. */
   async unsettled(but?: "moves"): Promise<string[]> {
-    const { workers, segments, leader } = await this.books();
-    const living = workers.filter(({ state }) => state === "up");
-    const names = new Map(living.map(({ _id, pod }) => [_id as string, pod]));
-    const faults: string[] = [];
-    for (const { name, runtime } of this.seats) {
-      if (!runtime.isUp) faults.push(`${name}: its runtime is down`);
-      if (![...names.values()].includes(name)) faults.push(`${name}: no living session`);
-    }
-    if (leader === null || !names.has(leader)) faults.push("no living leader");
-    for (const { _id, state, owner, target } of segments)
-      if (owner === null || !names.has(owner) || (but !== "moves" && (state !== "assigned" || target !== null)))
-        faults.push(`segment ${_id}: ${state}, owner ${names.get(owner ?? "") ?? "nobody alive"}, target ${target ?? "none"}`);
-    if (but !== "moves") faults.push(...uneven(segments, leader, [...names.keys()]));
-    const now = this.now();
-    const fresh = (await this.runs()).filter(({ last }) => now - last < Math.max(500, 5 * this.options.everyMs));
-    const counts = new Map<string, number>();
-    for (const { bot } of fresh) counts.set(bot, (counts.get(bot) ?? 0) + 1);
-    for (const bot of this.bots) {
-      const [lives, wanted] = [counts.get(bot) ?? 0, this.disabled.has(bot) ? 0 : 1];
-      if (lives !== wanted) faults.push(`${bot}: ${lives} lives send, expected ${wanted}`);
-    }
-    return faults;
+    const books = await this.books();
+    const runs = await this.runs();
+    const down = this.seats.filter(({ runtime }) => !runtime.isUp).map(({ name }) => `${name}: its runtime is down`);
+    const { bots, disabled, everyMs } = this;
+    const names = this.seats.map(({ name }) => name);
+    return [...down, ...findUnsettled(books, runs, this.now(), { names, bots, disabled, everyMs, mayMove: but === "moves" })];
   }
 
   /** Waits until nothing is left to do, twice in a row. @throws {Error} with what is left to do. */
@@ -244,15 +238,4 @@ export class FaultFleet {
   }
 }
 
-/** A move by which the load becomes more even is still to come. The leader gives and gets nothing. Source: core/spread.ts. */
-function uneven(segments: Books["segments"], leader: string | null, living: readonly string[]): string[] {
-  const loads = new Map(living.map((sid) => [sid, 0]));
-  for (const { owner } of segments) if (owner !== null) loads.set(owner, (loads.get(owner) ?? 0) + 1);
-  const least = Math.min(...[...loads].filter(([sid]) => sid !== leader).map(([, load]) => load));
-  return Math.max(...loads.values()) - least >= MOVE_PAYS ? ["a segment is about to move to a worker with fewer"] : [];
-}
-
-const MOVE_PAYS = 2;
 const DB_NAME = "faults";
-/** CLOCK_BOOTTIME minus the time origin of this process. The two differ by what the machine slept, and do not drift. */
-const clockOffsetMs = Number(process.hrtime.bigint()) / 1e6 - performance.now();

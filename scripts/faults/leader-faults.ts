@@ -1,4 +1,4 @@
-import type { Act } from "./rows.ts";
+import type { Act } from "./fault-row.ts";
 import type { Scene } from "./scene.ts";
 import type { Seat } from "./seat.ts";
 

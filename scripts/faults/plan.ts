@@ -1,15 +1,15 @@
-import type { FaultRow } from "./rows.ts";
+import type { FaultRow } from "./fault-row.ts";
 
 /** Rows that happen at the same time, to a worker each. */
-export type Batch = readonly FaultRow[];
+export type Batch<R = FaultRow> = readonly R[];
 
 /** Each row as often as it is published, or `n` times; in turns, so that a run that is cut short has something of each. */
-export function planFull(rows: readonly FaultRow[], n: number | undefined): Batch[] {
-  const turns: Batch[][] = [];
+export function planFull<R extends Pick<FaultRow, "n" | "atOnce">>(rows: readonly R[], n: number | undefined): Batch<R>[] {
+  const turns: Batch<R>[][] = [];
   for (const row of rows) {
     const times = n ?? row.n;
     for (let done = 0, turn = 0; done < times; done += row.atOnce, turn++)
-      (turns[turn] ??= []).push(Array<FaultRow>(Math.min(row.atOnce, times - done)).fill(row));
+      (turns[turn] ??= []).push(Array<R>(Math.min(row.atOnce, times - done)).fill(row));
   }
   return turns.flat();
 }

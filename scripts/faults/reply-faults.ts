@@ -1,4 +1,4 @@
-import type { Act } from "./rows.ts";
+import type { Act } from "./fault-row.ts";
 import { drain } from "./worker-faults.ts";
 
 const LIMIT_MS = 30_000;

@@ -2,7 +2,7 @@ import { renderTable } from "../../src/cli/table.ts";
 import { quantile } from "./analysis.ts";
 import type { Profile } from "./bounds.ts";
 import type { ControlResult } from "./control.ts";
-import type { FaultRow } from "./rows.ts";
+import type { RowText } from "./fault-row.ts";
 import type { CaseResult } from "./rounds.ts";
 import { tally } from "./verdict.ts";
 
@@ -10,7 +10,7 @@ import { tally } from "./verdict.ts";
 const MIN_FOR_P99 = 100;
 
 export type RowReport = {
-  readonly row: FaultRow;
+  readonly row: RowText;
   /** Occurrences, without those that were starved and repeated. */
   readonly n: number;
   readonly bots: number;
@@ -28,7 +28,7 @@ export type RowReport = {
   readonly also: Readonly<Record<string, number>>;
 };
 
-export function reportRow(row: FaultRow, cases: readonly CaseResult[]): RowReport | undefined {
+export function reportRow(row: RowText, cases: readonly CaseResult[]): RowReport | undefined {
   const mine = cases.filter((c) => c.row === row.number);
   if (mine.length === 0) return undefined;
   const { starved, failed } = tally(mine.map(({ verdict }) => verdict));
@@ -83,7 +83,32 @@ function figures(r: RowReport): string[] {
 
 const duplicateText = (ms: number): string => (ms === 0 ? "0" : ms < 1 ? ms.toFixed(3) : String(Math.round(ms)));
 
-/** The page docs/faults.md. */
+/** The table of what was measured, and what else was. */
+export function renderFigures(reports: readonly RowReport[]): string {
+  const lines = reports.map((r) => `| ${[r.row.number, r.row.fault, r.row.formula, ...figures(r)].join(" | ")} |`);
+  const extra = reports.flatMap((r) =>
+    Object.entries(r.also).map(([what, ms]) => `- Row ${r.row.number}: ${what} at most ${Math.round(ms)} ms.`),
+  );
+  return `| # | fault | bound | n | bots | dup | p50 | max | bound ms | res | lag99 | load | starved | failed |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|---|
+${lines.join("\n")}
+
+${extra.join("\n")}`;
+}
+
+export function renderControl(control: readonly ControlResult[]): string {
+  return `| # | bots | dup |
+|---|---|---|
+${control.map((c) => `| ${c.row} | ${c.bots} | ${Math.round(c.duplicateMs)} |`).join("\n")}`;
+}
+
+export function renderHows(reports: readonly RowReport[]): string {
+  return `| # | how | expected |
+|---|---|---|
+${reports.map((r) => `| ${r.row.number} | ${r.row.how} | ${r.row.expected} |`).join("\n")}`;
+}
+
+/** The page docs/faults.md, but for its part on Kubernetes. */
 export function renderPage(input: {
   readonly reports: readonly RowReport[];
   readonly control: readonly ControlResult[];
@@ -97,11 +122,6 @@ export function renderPage(input: {
   readonly minutes: number;
 }): string {
   const { reports, control, profile, workers, bots, everyMs, lost, came, cores, minutes } = input;
-  const lines = reports.map((r) => `| ${[r.row.number, r.row.fault, r.row.formula, ...figures(r)].join(" | ")} |`);
-  const extra = reports.flatMap((r) =>
-    Object.entries(r.also).map(([what, ms]) => `- Row ${r.row.number}: ${what} at most ${Math.round(ms)} ms.`),
-  );
-  const hows = reports.map((r) => `| ${r.row.number} | ${r.row.how} | ${r.row.expected} |`);
   return `# Faults and what they did
 
 Made by \`npm run faults -- --timings ${profile}\`; do not edit. The rows are those of the protocol's fault table that several
@@ -113,11 +133,7 @@ ${minutes} minutes. ${came} datagrams came, ${lost} were lost. Times in ms; *n* 
 struck worker did not run. *res*: the longest silence inside one life, which is what cannot be told apart from a pause. *lag99*:
 p99 of how late 20 ms timers came in a process beside it, at worst. *load*: load average, at worst.
 
-| # | fault | bound | n | bots | dup | p50 | max | bound ms | res | lag99 | load | starved | failed |
-|---|---|---|---|---|---|---|---|---|---|---|---|---|---|
-${lines.join("\n")}
-
-${extra.join("\n")}
+${renderFigures(reports)}
 
 A case passes if there was no duplicate and its longest time without a run kept the bound. A missed bound is excused as *starved*
 only where timers were late by 250 ms at p99, and is then repeated once; more than one starved case in ten fails the run.
@@ -126,14 +142,10 @@ only where timers were late by 250 ms at p99, and is then repeated once; more th
 
 With a fence that kills nothing the same rig sees duplicates:
 
-| # | bots | dup |
-|---|---|---|
-${control.map((c) => `| ${c.row} | ${c.bots} | ${Math.round(c.duplicateMs)} |`).join("\n")}
+${renderControl(control)}
 
 ## How each fault is made
 
-| # | how | expected |
-|---|---|---|
-${hows.join("\n")}
+${renderHows(reports)}
 `;
 }

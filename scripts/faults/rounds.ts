@@ -2,11 +2,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { type Effect, measureEffect } from "./analysis.ts";
-import type { FaultFleet } from "./fleet.ts";
 import type { Lag } from "./lag-meter.ts";
-import type { FaultRow, Played } from "./rows.ts";
+import type { FaultRow, Played } from "./fault-row.ts";
+import { splitSilences } from "./runs.ts";
 import { Scene } from "./scene.ts";
-import type { Seat } from "./seat.ts";
+import type { Named, Stage } from "./stage.ts";
 import { judgeCase, repeatStarved, type Verdict, worstOf } from "./verdict.ts";
 
 export type CaseResult = Effect & {
@@ -18,27 +18,46 @@ export type CaseResult = Effect & {
   readonly verdict: Verdict;
 };
 
-export type RoundOptions = {
-  readonly fleet: FaultFleet;
+export type RoundOptions<F extends Stage<S>, S extends Named> = {
+  readonly fleet: F;
   readonly isShort: boolean;
   readonly random: () => number;
+  /** @default another worker for each row */
+  readonly choose?: ChooseVictims<S>;
 };
+
+/** Who is there to be struck: workers with bots that do not lead, in an order by chance, and the leader. */
+export type Candidates<S extends Named> = {
+  readonly owners: readonly S[];
+  readonly leader: S;
+};
+type Wanted = Pick<FaultRow, "victim" | "restartsNone">;
+/** A victim for each of these rows; undefined while there are not enough. */
+type ChooseVictims<S extends Named> = (rows: readonly Wanted[], candidates: Candidates<S>) => S[] | undefined;
 
 const SETTLE_MS = 150_000;
 
 /** Plays these rows at the same time, to a victim each, and those that were starved once more. */
-export async function playRound(batch: readonly FaultRow[], round: number, options: RoundOptions): Promise<CaseResult[]> {
+export async function playRound<F extends Stage<S>, S extends Named>(
+  batch: readonly FaultRow<F, S>[],
+  round: number,
+  options: RoundOptions<F, S>,
+): Promise<CaseResult[]> {
   const results: CaseResult[] = [];
   for (const [index, result] of (await playOnce(batch, round, options)).entries())
-    results.push(...(await repeatStarved(result, () => playOnce([batch[index] as FaultRow], round, options))));
+    results.push(...(await repeatStarved(result, () => playOnce([batch[index] as FaultRow<F, S>], round, options))));
   return results;
 }
 
-async function playOnce(batch: readonly FaultRow[], round: number, { fleet, isShort, random }: RoundOptions): Promise<CaseResult[]> {
-  const seats = await takeVictims(batch, fleet, random);
-  await fleet.hub.sink.ask("forget");
+async function playOnce<F extends Stage<S>, S extends Named>(
+  batch: readonly FaultRow<F, S>[],
+  round: number,
+  { fleet, isShort, random, choose = chooseOthers }: RoundOptions<F, S>,
+): Promise<CaseResult[]> {
+  const seats = await takeVictims(batch, fleet, random, choose);
+  await fleet.forget();
   await fleet.measureLag();
-  const scene = new Scene(fleet, { isShort, random, round });
+  const scene = new Scene<F>(fleet, { isShort, random, round });
   const from = fleet.now();
   const played = await Promise.all(
     batch.map(async (row, index): Promise<Played> => {
@@ -47,7 +66,7 @@ async function playOnce(batch: readonly FaultRow[], round: number, { fleet, isSh
       try {
         return await act(scene, seat);
       } catch (error) {
-        return { bots: [], closedAt: fleet.now(), faults: [messageOf(error)], mend: () => seat.start() };
+        return { bots: [], closedAt: fleet.now(), faults: [messageOf(error)], mend: () => fleet.revive(seat) };
       }
     }),
   );
@@ -56,8 +75,12 @@ async function playOnce(batch: readonly FaultRow[], round: number, { fleet, isSh
     () => [],
     (error: unknown) => [messageOf(error)],
   );
-  const [runs, lag] = await Promise.all([fleet.runs(), fleet.measureLag()]);
-  const { everyMs } = fleet.options;
+  const [lives, lag] = await Promise.all([fleet.runs(), fleet.measureLag()]);
+  const breaches = fleet.takeBreaches?.(lives) ?? [];
+  const thawMs = batch.find((row) => row.thawMs !== undefined)?.thawMs?.(fleet.bounds);
+  // A life that stood still did not run meanwhile.
+  const runs = thawMs === undefined ? lives : splitSilences(lives);
+  const { everyMs } = fleet;
   const everyBot = new Set([...fleet.bots, ...played.flatMap(({ bots }) => bots)]);
   const all = measureEffect(runs, [...everyBot], { from, to: fleet.now() }, { everyMs });
   return batch.map((row, index) => {
@@ -68,16 +91,18 @@ async function playOnce(batch: readonly FaultRow[], round: number, { fleet, isSh
     const others = measureEffect(runs, spared, { from, to: closedAt }, { everyMs });
     const stopped = measureEffect(runs, apart?.bots ?? [], { from, to: closedAt }, { everyMs });
     const isQuiet = batch.every(({ restartsNone }) => restartsNone);
-    const found = [...faults, ...unsettled];
+    const found = [...faults, ...unsettled, ...breaches];
     if (isQuiet && others.restarts > 0) found.push(`${others.restarts} restarts, expected none`);
     for (const bot of [...effect.silent, ...stopped.silent]) found.push(`${bot} did not run at the end`);
+    if (thawMs !== undefined && all.worstDuplicateMs > thawMs)
+      found.push(`a bot ran twice for ${Math.round(all.worstDuplicateMs)} ms, expected at most ${thawMs}`);
     const measured = { ...effect, duplicateMs: all.duplicateMs };
     const [unrunMs = 0, apartMs = 0] = [effect.unrunMs[0], stopped.unrunMs[0]];
     const told = {
       ...also,
       ...(apart !== undefined && apart.bots.length > 0 && { [apart.what]: apartMs, [`${apart.what}Bound`]: apart.boundMs }),
     };
-    const worst = { duplicateMs: all.duplicateMs, lagP99Ms: lag.p99Ms, faults: found };
+    const worst = { duplicateMs: thawMs === undefined ? all.duplicateMs : 0, lagP99Ms: lag.p99Ms, faults: found };
     const verdict = worstOf(
       judgeCase({ ...worst, unrunMs, boundMs }),
       judgeCase({ ...worst, unrunMs: apartMs, boundMs: apart?.boundMs ?? 0 }),
@@ -86,21 +111,30 @@ async function playOnce(batch: readonly FaultRow[], round: number, { fleet, isSh
   });
 }
 
-/** A victim for each row: as the row wants it, and each another one. Waits until the fleet is settled and has enough. */
-async function takeVictims(batch: readonly FaultRow[], fleet: FaultFleet, random: () => number): Promise<Seat[]> {
-  const wanted = batch.filter(({ victim }) => victim === "owner").length;
+/** A victim for each row. Waits until the fleet is settled and has enough. */
+async function takeVictims<S extends Named>(
+  rows: readonly Wanted[],
+  fleet: Stage<S>,
+  random: () => number,
+  choose: ChooseVictims<S>,
+): Promise<S[]> {
   for (let tries = 0; ; tries++) {
     await fleet.waitSettled(SETTLE_MS);
-    const [leader, bySeat] = await Promise.all([fleet.leader(), fleet.botsBySeat()]);
-    const owners = fleet.seats.filter((seat) => seat !== leader && (bySeat.get(seat.name)?.length ?? 0) > 0);
-    // Others must be left to take over.
-    if (leader !== undefined && owners.length > wanted) {
-      const shuffled = owners.map((seat) => ({ seat, key: random() })).toSorted((a, b) => a.key - b.key);
-      return batch.map(({ victim }) => (victim === "owner" ? (shuffled.pop()?.seat as Seat) : leader));
-    }
-    if (tries > 60) throw new Error(`Cannot find ${wanted} workers with bots that do not lead`);
+    const [leader, bySeat, workers] = await Promise.all([fleet.leader(), fleet.botsBySeat(), fleet.workers()]);
+    const owners = workers.filter(({ name }) => name !== leader?.name && (bySeat.get(name)?.length ?? 0) > 0);
+    const shuffled = owners.map((seat) => ({ seat, key: random() })).toSorted((a, b) => a.key - b.key);
+    const chosen = leader && choose(rows, { owners: shuffled.map(({ seat }) => seat), leader });
+    if (chosen !== undefined) return chosen;
+    if (tries > 60) throw new Error(`Cannot find workers with bots that do not lead for ${rows.length} rows`);
     await sleep(1_000);
   }
+}
+
+/** Each row another worker, and others are left to take over. */
+function chooseOthers<S extends Named>(rows: readonly Wanted[], { owners, leader }: Candidates<S>): S[] | undefined {
+  if (owners.length <= rows.filter(({ victim }) => victim === "owner").length) return undefined;
+  const left = [...owners];
+  return rows.map(({ victim }) => (victim === "owner" ? (left.pop() as S) : leader));
 }
 
 function messageOf(error: unknown): string {

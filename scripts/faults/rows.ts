@@ -5,37 +5,8 @@ import { fakeUptime, hangDockerd, killDocker, loseCreate } from "./engine-faults
 import { hangBeforeMove, hangBeforeStart } from "./engine-restart-faults.ts";
 import { killLeader, killLeaderAndWorker, releaseLeader, stopLeader } from "./leader-faults.ts";
 import { loseAssign, loseRelease, loseRenewal } from "./reply-faults.ts";
-import type { Occurrence, Scene } from "./scene.ts";
-import type { Seat } from "./seat.ts";
+import type { FaultRow } from "./fault-row.ts";
 import { cutStore, drain, killWorker, loseWorker, stopWorker, stopWorkerBriefly } from "./worker-faults.ts";
-
-/** Makes one occurrence happen to the seat, and mends what it broke before or after it returns its measure. */
-export type Act = (scene: Scene, seat: Seat) => Promise<Played>;
-export type Played = Occurrence & {
-  /** Brings the seat back. Runs after the measured stretch; the fleet must settle after it. */
-  readonly mend?: () => Promise<void>;
-};
-
-export type FaultRow = {
-  readonly number: string;
-  readonly fault: string;
-  readonly how: string;
-  readonly expected: string;
-  /** Occurrences that are published. */
-  readonly n: number;
-  /** How many may happen at once, to different workers; the others must carry their bots. */
-  readonly atOnce: 1 | 2;
-  /** `owner`: a worker with bots that does not lead; `leader`; `any`: it happens to all. */
-  readonly victim: "owner" | "leader" | "any";
-  /** No bot may be restarted by it, whoever's it is. */
-  readonly restartsNone: boolean;
-  /** Longest time without a run, in ms. `bots`: how many have to start at once. */
-  readonly boundMs: (bounds: Bounds, bots: number) => number;
-  /** Bound as a formula, for people. */
-  readonly formula: string;
-  /** One after the other, round by round. */
-  readonly acts: readonly Act[];
-};
 
 const none = (): number => 0;
 const sessionEnd = (bounds: Bounds, bots: number): number => bounds.sessionEndMs(bots);

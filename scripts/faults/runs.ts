@@ -13,6 +13,8 @@ export type Run = {
   readonly maxSeq: number;
   /** Longest time between two datagrams that came one after the other. */
   readonly maxGap: number;
+  /** Its silences of a second and more: it was frozen, or its machine was. The latest ones. */
+  readonly silences?: readonly { readonly from: number; readonly to: number }[];
   /** Whether it said goodbye: it was told to end. */
   readonly ended: boolean;
 };
@@ -21,8 +23,10 @@ export type Run = {
 export function foldPacket(known: Run | undefined, packet: Packet): Run {
   const { bot, epoch, run, seq, at, last } = packet;
   if (known === undefined) return { bot, epoch, run, first: at, last: at, count: 1, maxSeq: seq, maxGap: 0, ended: last };
+  const isSilence = at - known.last >= SILENCE_MS;
   return {
     ...known,
+    ...(isSilence && { silences: [...(known.silences ?? []), { from: known.last, to: at }].slice(-MAX_SILENCES) }),
     first: Math.min(known.first, at),
     last: Math.max(known.last, at),
     count: known.count + 1,
@@ -31,6 +35,21 @@ export function foldPacket(known: Run | undefined, packet: Packet): Run {
     ended: known.ended || last,
   };
 }
+
+/** Lives without their silences: what stood still did not run. */
+export function splitSilences(runs: readonly Run[]): Run[] {
+  return runs.flatMap((run) => {
+    const { silences = [], ...life } = run;
+    const starts = [run.first, ...silences.map(({ to }) => to)];
+    const ends = [...silences.map(({ from }) => from), run.last];
+    // Inside a piece nothing was silent for longer than that; the silences themselves are told by its ends.
+    const maxGap = silences.length > 0 ? Math.min(run.maxGap, SILENCE_MS) : run.maxGap;
+    return starts.map((first, at) => ({ ...life, first, last: ends[at] as number, maxGap }));
+  });
+}
+
+const SILENCE_MS = 1_000;
+const MAX_SILENCES = 20;
 
 /** Datagrams that were sent and never came: gaps in the sequence numbers. Those after the last that came are not known. */
 export function lostPackets(runs: Iterable<Run>): number {

@@ -2,9 +2,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { until } from "../lib/command.ts";
-import type { Books, FaultFleet } from "./fleet.ts";
+import type { FaultFleet } from "./fleet.ts";
 import type { Run } from "./runs.ts";
-import type { Seat } from "./seat.ts";
+import type { Books, Named, Stage } from "./stage.ts";
 
 /** What one occurrence of a fault left to be measured. */
 export type Occurrence = {
@@ -26,15 +26,15 @@ const LOOK_MS = 100;
 /** Over its bound by so much a wait is given up: the bound is judged by what was measured, not by this. */
 const SPARE_MS = 45_000;
 
-export class Scene {
-  readonly fleet: FaultFleet;
+export class Scene<F extends Stage = FaultFleet> {
+  readonly fleet: F;
   /** Long outages are cut short to what the fault needs. */
   readonly isShort: boolean;
   readonly random: () => number;
   /** Rises with each round, for rows that have variants. */
   readonly round: number;
 
-  constructor(fleet: FaultFleet, options: { readonly isShort: boolean; readonly random: () => number; readonly round: number }) {
+  constructor(fleet: F, options: { readonly isShort: boolean; readonly random: () => number; readonly round: number }) {
     this.fleet = fleet;
     this.isShort = options.isShort;
     this.random = options.random;
@@ -56,31 +56,33 @@ export class Scene {
   }
 
   /** The living session of a seat. */
-  async session(seat: Seat): Promise<Books["workers"][number]> {
+  async session(seat: Named): Promise<Books["workers"][number]> {
     return this.see(`a living session of ${seat.name}`, 60_000, async () => livingOf(await this.fleet.books(), seat));
   }
 
   /** What is wrong with who lives at the seat, when that should be the same session still. */
-  async otherSession(seat: Seat, sid: string): Promise<string[]> {
+  async otherSession(seat: Named, sid: string): Promise<string[]> {
     return (await this.session(seat))._id === sid ? [] : [`${seat.name} has another session, expected the same`];
   }
 
   /** What must be known of a seat before its session is ended: who moves, and since when. */
-  async before(seat: Seat): Promise<{ bots: readonly string[]; sid: string; since: number }> {
+  async before(seat: Named): Promise<{ bots: readonly string[]; sid: string; since: number }> {
     const [bots, { _id: sid }] = await Promise.all([this.botsOf(seat), this.session(seat)]);
     return { bots, sid, since: this.fleet.now() };
   }
 
-  async botsOf(seat: Seat): Promise<readonly string[]> {
+  async botsOf(seat: Named): Promise<readonly string[]> {
     return (await this.fleet.botsBySeat()).get(seat.name) ?? [];
   }
 
-  /** Waits until the session has ended, its segments have living owners and each of the bots sends from a life that began since. */
-  async takenOver(sid: string, bots: readonly string[], since: number, boundMs: number): Promise<number> {
-    await this.see(`the end of session ${sid} and another owner`, boundMs + SPARE_MS, async () => {
+  /** Waits until the session has ended, or all of them, their segments have other owners and each of the bots sends from a life
+   *  that began since. */
+  async takenOver(sid: string | readonly string[], bots: readonly string[], since: number, boundMs: number): Promise<number> {
+    const sids: readonly string[] = [sid].flat();
+    await this.see(`the end of session ${sids.join(", ")} and another owner`, boundMs + SPARE_MS, async () => {
       const { workers, segments } = await this.fleet.books();
-      const isOver = workers.every(({ _id, state }) => _id !== sid || state === "dead" || state === "gone");
-      return (isOver && segments.every(({ owner }) => owner !== sid)) || undefined;
+      const isOver = workers.every(({ _id, state }) => !sids.includes(_id) || state === "dead" || state === "gone");
+      return (isOver && segments.every(({ owner }) => owner === null || !sids.includes(owner))) || undefined;
     });
     return this.running(bots, boundMs + SPARE_MS, since);
   }
@@ -96,10 +98,10 @@ export class Scene {
   }
 
   isFresh({ last }: Run, now: number): boolean {
-    return now - last < Math.max(300, 5 * this.fleet.options.everyMs);
+    return now - last < Math.max(300, 5 * this.fleet.everyMs);
   }
 }
 
-function livingOf({ workers }: Books, { name }: Seat): Books["workers"][number] | undefined {
+function livingOf({ workers }: Books, { name }: Named): Books["workers"][number] | undefined {
   return workers.find(({ pod, state }) => pod === name && (state === "up" || state === "draining"));
 }

@@ -8,7 +8,9 @@ import { endStarted } from "../run-dir.ts";
 import { buildUp, type ClusterOptions } from "./build-up.ts";
 import { auditLog } from "./control-plane.ts";
 import { importImages } from "./images.ts";
-import { cutOff, mend, type Network, removeLink } from "./network.ts";
+import { addHubAddress, cutOff, mend, type Network, removeLink } from "./network.ts";
+import { nodePrograms } from "./node.ts";
+import { boot, crash, freeze, thaw } from "./power.ts";
 import { type PublishedImage, publishImage } from "./registry.ts";
 import { sendTo, type Space, unwant, want } from "./space.ts";
 import { deadSpaces, lockRunDir, readState, type State } from "./state.ts";
@@ -39,6 +41,16 @@ export interface Cluster {
   /** Ends a program until `start`. */
   readonly stop: (space: string, program: string) => Promise<void>;
   readonly start: (space: string, program: string) => Promise<void>;
+  /** Stops all that runs on the node, kubelet and bots, until `thaw`. */
+  readonly freeze: (node: string) => Promise<void>;
+  readonly thaw: (node: string) => Promise<void>;
+  /** Kills all that runs on the node, at once; it stays down until `boot`. What it had in memory is there again then. */
+  readonly crash: (node: string) => Promise<void>;
+  readonly boot: (node: string) => Promise<void>;
+  /** The hub's init: a program in its network namespace is reached by pods at `hubAddress`, whatever the nodes are cut off from
+   *  but `all`. */
+  readonly hubPid: number;
+  readonly hubAddress: () => Promise<string>;
   readonly down: () => Promise<void>;
 }
 
@@ -133,6 +145,12 @@ function connect(runDir: string, { network, hub, nodes, bin }: State): Cluster {
     signal: (space, program, signal) => sendTo(spaceOf(space), program, signal),
     stop: (space, program) => unwant(spaceOf(space), program),
     start: (space, program) => want(spaceOf(space), program),
+    freeze: (node) => freeze(spaceOf(node)),
+    thaw: (node) => thaw(spaceOf(node)),
+    crash: (node) => crash(spaceOf(node), nodePrograms),
+    boot: (node) => boot(spaceOf(node), nodePrograms),
+    hubPid: hub.pid,
+    hubAddress: () => addHubAddress(hub, network),
     down: () => takeDown(runDir),
   };
 }

@@ -17,11 +17,23 @@ const command = new URL("../../cluster", import.meta.url).pathname;
 /** Between two datagrams of a beacon, in ms. */
 const EVERY_MS = 50;
 
+export type ClusterFleetOptions = {
+  /** Is told of what takes long. */
+  readonly say?: Say;
+  /** @default 2 */
+  readonly nodes?: number;
+  /** Between two datagrams of a beacon, in ms. @default 50 */
+  readonly everyMs?: number;
+  /** MongoDB syncs what it acknowledges. @default false */
+  readonly isDurable?: boolean;
+};
+
 /** A cluster of our own with all that a release needs, for one file of tests. */
 export class ClusterFleet {
   readonly cluster: Cluster;
   readonly mongo: PrivateMongo;
-  readonly #sink: Companion<SinkAnswers>;
+  readonly sink: Companion<SinkAnswers>;
+  readonly everyMs: number;
   readonly #sinkAddress: string;
   readonly #beacon: string;
   readonly #undo: readonly (() => Promise<unknown>)[];
@@ -31,28 +43,35 @@ export class ClusterFleet {
     mongo: PrivateMongo;
     sink: Companion<SinkAnswers>;
     at: string;
+    everyMs: number;
     beacon: string;
     undo: readonly (() => Promise<unknown>)[];
   }) {
     this.cluster = parts.cluster;
     this.mongo = parts.mongo;
-    this.#sink = parts.sink;
+    this.sink = parts.sink;
+    this.everyMs = parts.everyMs;
     this.#sinkAddress = parts.at;
     this.#beacon = parts.beacon;
     this.#undo = parts.undo;
   }
 
-  /** @param say is told of what takes long */
-  static async up(say: Say = () => undefined): Promise<ClusterFleet> {
+  static async up(options: ClusterFleetOptions = {}): Promise<ClusterFleet> {
+    const { say = () => undefined, nodes = 2, everyMs = EVERY_MS, isDurable = false } = options;
     const runDir = await openRun();
     const undo: (() => Promise<unknown>)[] = [() => run(command, ["down", "--run-dir", runDir.dir])];
     try {
-      await run(command, ["up", "--run-dir", runDir.dir], { env: { ...process.env, DOCKER_HOST: "", DOCKER_IS_PRIVATE: "" } });
+      await run(command, ["up", "--nodes", String(nodes), "--run-dir", runDir.dir], {
+        env: { ...process.env, DOCKER_HOST: "", DOCKER_IS_PRIVATE: "" },
+      });
       const place = { runDir: runDir.dir, cacheDir: await openCache(process.env), say };
       const cluster = await findCluster(runDir.dir);
-      const mongo = await startPrivateMongo({ ...place, host: cluster.network.machine });
+      const mongo = await startPrivateMongo({ ...place, host: cluster.network.machine, flags: isDurable ? ["--sync-on-commit"] : [] });
       undo.push(() => mongo.stop());
-      const sink = await startCompanion<SinkAnswers>(runDir.dir, "sink.ts", [cluster.network.machine]);
+      // In the hub: what cuts a node off from a store must not keep its bots from being heard.
+      const address = await cluster.hubAddress();
+      const inHub = ["nsenter", "--target", String(cluster.hubPid), "--net", "--"];
+      const sink = await startCompanion<SinkAnswers>(runDir.dir, "sink.ts", [address], inHub);
       undo.push(() => sink.stop());
       const beacon = await ensureBeacon(place);
       const files = [
@@ -60,8 +79,8 @@ export class ClusterFleet {
         { path: "tmp/", mode: 0o1777 },
       ];
       await cluster.publish({ image: beacon.image, files, config: { Cmd: ["/beacon"] } });
-      const at = `${cluster.network.machine}:${await sink.ask("port")}`;
-      return new ClusterFleet({ cluster, mongo, sink, at, beacon: beacon.image, undo });
+      const at = `${address}:${await sink.ask("port")}`;
+      return new ClusterFleet({ cluster, mongo, sink, at, everyMs, beacon: beacon.image, undo });
     } catch (error) {
       await undoAll(undo);
       throw error;
@@ -74,12 +93,12 @@ export class ClusterFleet {
 
   /** A bot that says that it runs. */
   document(_id: string, more: object = {}): BotDocument {
-    return { _id, image: this.#beacon, env: { SINK: this.#sinkAddress, EVERY_MS: String(EVERY_MS) }, stopGraceSeconds: 1, ...more };
+    return { _id, image: this.#beacon, env: { SINK: this.#sinkAddress, EVERY_MS: String(this.everyMs) }, stopGraceSeconds: 1, ...more };
   }
 
   /** The lives of these bots so far. */
   async lives(ids: readonly string[]): Promise<Run[]> {
-    return (await this.#sink.ask("runs")).filter(({ bot }) => ids.includes(bot));
+    return (await this.sink.ask("runs")).filter(({ bot }) => ids.includes(bot));
   }
 
   /** Waits until each of these bots has been heard of. */
@@ -92,7 +111,7 @@ export class ClusterFleet {
 
   /** Instants at which a bot ran twice, in words; none is what is promised. */
   async duplicates(): Promise<string[]> {
-    return findDuplicates(await this.#sink.ask("runs")).map(({ bot, from, to }) => `${bot} ran twice for ${(to - from).toFixed(1)} ms`);
+    return findDuplicates(await this.sink.ask("runs")).map(({ bot, from, to }) => `${bot} ran twice for ${(to - from).toFixed(1)} ms`);
   }
 
   async down(): Promise<void> {

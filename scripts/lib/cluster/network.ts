@@ -77,6 +77,14 @@ export async function joinHub(hub: Space, { link, machine, api, dns, nodes }: Ne
   }
 }
 
+/** One more address of the hub, for a server that no cut between a node and the API server or the machine may touch. */
+export async function addHubAddress(hub: Space, { api }: Network): Promise<string> {
+  const address = api.replace(/\.\d+$/, ".4");
+  const there = await inNetwork(hub, "ip", ["-4", "-o", "addr", "show", "dev", "br0"]);
+  if (!there.includes(` ${address}/`)) await inNetwork(hub, "ip", ["addr", "add", `${address}/24`, "dev", "br0"]);
+  return address;
+}
+
 /** Joins a node: its eth0 on the bridge, and a route to each other node's pods. */
 export async function joinNode(hub: Space, node: Space, { nodes }: Network): Promise<void> {
   const own = nodes.find(({ name }) => name === node.name);

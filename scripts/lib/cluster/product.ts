@@ -29,6 +29,8 @@ export interface ReleaseOptions {
 export interface Pod {
   readonly name: string;
   readonly uid: string;
+  /** Empty while it waits for one. */
+  readonly node: string;
   readonly isReady: boolean;
   readonly isTerminating: boolean;
   readonly phase: string;
@@ -80,6 +82,19 @@ export class Release {
     return this.#run(helm, [verb, NAME, chart, "-n", namespace, "-f", path, ...more]);
   }
 
+  /** Makes the object as it is given, or changes what is there. */
+  async apply(object: object): Promise<void> {
+    const { cluster, namespace } = this.options;
+    const path = join(cluster.runDir, `${namespace}-object.json`);
+    await writeFile(path, JSON.stringify(object));
+    await this.kubectl("apply", "-f", path);
+  }
+
+  /** Back to what was installed before the last upgrade. */
+  rollback(): Promise<string> {
+    return this.#run(this.options.helm ?? "helm4", ["rollback", NAME, "-n", this.options.namespace]);
+  }
+
   uninstall(): Promise<string> {
     return this.#run(this.options.helm ?? "helm4", ["uninstall", NAME, "-n", this.options.namespace]);
   }
@@ -90,19 +105,7 @@ export class Release {
   }
 
   async pods(): Promise<Pod[]> {
-    const { items } = JSON.parse(await this.kubectl("get", "pods", "-l", `app.kubernetes.io/instance=${NAME}`, "-o", "json")) as RawPods;
-    return items.map(({ metadata, status }) => {
-      const states = [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])];
-      return {
-        name: metadata.name,
-        uid: metadata.uid,
-        isReady: status.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True") ?? false,
-        isTerminating: metadata.deletionTimestamp !== undefined,
-        phase: status.phase,
-        restarts: states.reduce((sum, { restartCount }) => sum + restartCount, 0),
-        containers: states.map(({ containerID = "" }) => containerID),
-      };
-    });
+    return readPods(JSON.parse(await this.kubectl("get", "pods", "-l", `app.kubernetes.io/instance=${NAME}`, "-o", "json")) as RawPods);
   }
 
   /** Waits until there are exactly so many pods, all of them ready. */
@@ -164,6 +167,23 @@ export class Release {
   }
 }
 
+/** A list of pods as the API server gives it. */
+export function readPods({ items }: RawPods): Pod[] {
+  return items.map(({ metadata, spec, status }) => {
+    const states = [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])];
+    return {
+      name: metadata.name,
+      uid: metadata.uid,
+      node: spec.nodeName ?? "",
+      isReady: status.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True") ?? false,
+      isTerminating: metadata.deletionTimestamp !== undefined,
+      phase: status.phase,
+      restarts: states.reduce((sum, { restartCount }) => sum + restartCount, 0),
+      containers: states.map(({ containerID = "" }) => containerID),
+    };
+  });
+}
+
 /** So many names whose bots lie in a segment each, none of them among those taken. */
 export function namesInSegments(count: number, taken: readonly string[] = [], maxSegment = MAX_SEGMENT): string[] {
   const segments = new Set(taken.map((id) => segmentOf(id as BotId, maxSegment)));
@@ -179,9 +199,10 @@ export function namesInSegments(count: number, taken: readonly string[] = [], ma
 }
 
 type RawContainer = { readonly restartCount: number; readonly containerID?: string };
-type RawPods = {
+export type RawPods = {
   readonly items: readonly {
     readonly metadata: { readonly name: string; readonly uid: string; readonly deletionTimestamp?: string };
+    readonly spec: { readonly nodeName?: string };
     readonly status: {
       readonly phase: string;
       readonly conditions?: readonly { readonly type: string; readonly status: string }[];

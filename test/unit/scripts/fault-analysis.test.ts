@@ -3,7 +3,7 @@ import fc from "fast-check";
 
 import { findDuplicates, findUnrun, type Interval, measureEffect, quantile } from "../../../scripts/faults/analysis.ts";
 import { type Packet, readPacket } from "../../../scripts/faults/packet.ts";
-import { foldPacket, lostPackets, type Run } from "../../../scripts/faults/runs.ts";
+import { foldPacket, lostPackets, type Run, splitSilences } from "../../../scripts/faults/runs.ts";
 
 const EVERY = 20;
 const life = (bot: string, first: number, last: number, more: Partial<Run> = {}): Run => {
@@ -57,6 +57,31 @@ describe("foldPacket()", () => {
         expect(lostPackets([run])).to.equal(Math.max(...some.map(({ seq }) => seq)) + 1 - some.length);
       }),
     );
+  });
+});
+
+describe("splitSilences()", () => {
+  const frozen = fold([packet(0, 0), packet(1, 20), packet(2, 5_000), packet(3, 5_020), packet(4, 9_000)]);
+
+  it("takes a life that stood still apart where it did", () => {
+    const pieces = splitSilences([frozen]).map(({ first, last }) => [first, last]);
+    expect(pieces).to.deep.equal([
+      [0, 20],
+      [5_000, 5_020],
+      [9_000, 9_000],
+    ]);
+  });
+
+  it("leaves a life alone that was slow", () => {
+    const slow = fold([packet(0, 0), packet(1, 999)]);
+    expect(splitSilences([slow])).to.deep.equal([slow]);
+  });
+
+  it("lets a bot that went on elsewhere run twice only once the frozen one wakes", () => {
+    const successor = life("a", 3_000, 5_010);
+    const all = measureEffect(splitSilences([frozen, successor]), ["a"], { from: 0, to: 10_000 }, { everyMs: EVERY });
+    expect(all.duplicateMs).to.equal(10);
+    expect(measureEffect([frozen, successor], ["a"], { from: 0, to: 10_000 }, { everyMs: EVERY }).duplicateMs).to.equal(2_010);
   });
 });
 
@@ -126,7 +151,7 @@ describe("measureEffect()", () => {
   const effect = (...runs: Run[]) => measureEffect(runs, ["a"], window, { everyMs: EVERY });
 
   it("sees nothing where a life goes on", () => {
-    const gives = { bots: 1, duplicateMs: 0, unrunMs: [0], restarts: 0, resolutionMs: EVERY, silent: [] };
+    const gives = { bots: 1, duplicateMs: 0, worstDuplicateMs: 0, unrunMs: [0], restarts: 0, resolutionMs: EVERY, silent: [] };
     expect(effect(life("a", 0, 9_000))).to.deep.equal(gives);
   });
 
@@ -142,6 +167,11 @@ describe("measureEffect()", () => {
 
   it("names the bot that does not come back", () => {
     expect(effect(life("a", 0, 2_000))).to.deep.include({ unrunMs: [3_000], silent: ["a"] });
+  });
+
+  it("knows for how long the worst bot ran twice", () => {
+    const twice = [life("a", 1_000, 2_000), life("a", 1_990, 3_000), life("a", 2_960, 9_000), life("b", 0, 1_500), life("b", 1_480, 9_000)];
+    expect(measureEffect(twice, ["a", "b"], window, { everyMs: EVERY })).to.include({ duplicateMs: 70, worstDuplicateMs: 50 });
   });
 
   it("says what it could not have seen", () => {

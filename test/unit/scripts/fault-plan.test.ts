@@ -1,10 +1,10 @@
 import { expect } from "chai";
 
 import { boundsOf } from "../../../scripts/faults/bounds.ts";
-import { planFull, planShort } from "../../../scripts/faults/plan.ts";
+import { type Batch, planFull, planShort } from "../../../scripts/faults/plan.ts";
 import { rows } from "../../../scripts/faults/rows.ts";
 
-const numbers = (batches: ReturnType<typeof planFull>): string[] => batches.flatMap((batch) => batch.map(({ number }) => number));
+const numbers = (batches: readonly Batch[]): string[] => batches.flatMap((batch) => batch.map(({ number }) => number));
 const count = (all: readonly string[], number: string): number => all.filter((n) => n === number).length;
 
 describe("planFull()", () => {

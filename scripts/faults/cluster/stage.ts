@@ -1,0 +1,263 @@
+// The fleet in a cluster that faults happen to: the chart's release, as many pods as it is told, and beacons as bots.
+import { setTimeout as sleep } from "node:timers/promises";
+
+import type { Db } from "mongodb";
+
+import type { SegmentRecord, StatusRecord, WorkerRecord } from "../../../src/core/records.ts";
+import { KUBERNETES_TIMINGS } from "../../../src/core/timings.ts";
+import { type Get, openApi, readiness } from "../../lib/cluster/api.ts";
+import type { Cluster } from "../../lib/cluster/cluster.ts";
+import { ClusterFleet } from "../../lib/cluster/fleet.ts";
+import { type Pod, type RawPods, readPods, type Release } from "../../lib/cluster/product.ts";
+import { chartValues } from "../../lib/cluster/values.ts";
+import type { Say } from "../../lib/cache.ts";
+import { type Bounds, boundsOf, type Profile } from "../bounds.ts";
+import { type Companion, startCompanion } from "../companion.ts";
+import type { Lag, LagAnswers } from "../lag-meter.ts";
+import type { Run } from "../runs.ts";
+import { type Books, bootTimeMs, botsByPod, type Placement, type Stage } from "../stage.ts";
+import { findUnsettled } from "../unsettled.ts";
+import { BookWatch } from "./book-watch.ts";
+
+export type ClusterStageOptions = {
+  readonly say: Say;
+  readonly profile: Profile;
+  readonly nodes: number;
+  /** Pods, the leader's among them: each has a real Engine. */
+  readonly pods: number;
+  readonly bots: number;
+  readonly segments: number;
+  readonly everyMs: number;
+};
+
+const NAMESPACE = "faults";
+const START_MS = 240_000;
+
+export class ClusterStage implements Stage<Pod> {
+  readonly options: ClusterStageOptions;
+  readonly bounds: Bounds;
+  readonly fleet: ClusterFleet;
+  readonly release: Release;
+  readonly bots: readonly string[];
+  readonly everyMs: number;
+  /** Whether pods whose containers have ended are replaced: the kubelet would let the next end wait. */
+  renews = true;
+  readonly #lag: Companion<LagAnswers>;
+  readonly #get: Get;
+  readonly #replaced = new Set<string>();
+  readonly watch: BookWatch;
+
+  private constructor(parts: { options: ClusterStageOptions; fleet: ClusterFleet; lag: Companion<LagAnswers>; get: Get }) {
+    const { options, fleet } = parts;
+    this.options = options;
+    this.fleet = fleet;
+    this.#lag = parts.lag;
+    this.#get = parts.get;
+    this.bounds = boundsOf(options.profile, KUBERNETES_TIMINGS);
+    this.everyMs = options.everyMs;
+    this.bots = [...Array(options.bots).keys()].map((n) => `bot-${n}`);
+    this.release = fleet.release({ namespace: NAMESPACE, maxSegment: options.segments, values: valuesOf(options) });
+    const read = async () => {
+      const [records, placements] = await Promise.all([this.#records(), this.#placements()]);
+      return { ...records, placements };
+    };
+    this.watch = new BookWatch(read, () => this.now());
+  }
+
+  /** Brings the cluster up; nothing is installed yet. */
+  static async open(options: ClusterStageOptions): Promise<ClusterStage> {
+    const fleet = await ClusterFleet.up({ ...options, isDurable: true });
+    try {
+      const { runDir, network } = fleet.cluster;
+      const lag = await startCompanion<LagAnswers>(runDir, "lag-meter.ts");
+      return new ClusterStage({ options, fleet, lag, get: await openApi(runDir, network.api) });
+    } catch (error) {
+      await fleet.down();
+      throw error;
+    }
+  }
+
+  get cluster(): Cluster {
+    return this.fleet.cluster;
+  }
+
+  get db(): Db {
+    return this.release.db;
+  }
+
+  /** Installs the chart with its bots there already, and waits until all of them run. */
+  async start(): Promise<void> {
+    const { say, pods, everyMs } = this.options;
+    say(`installing the chart: ${pods} pods, ${this.bots.length} bots, a datagram each ${everyMs} ms`);
+    await this.release.bots.insertMany(this.bots.map((bot) => this.fleet.document(bot)));
+    await this.release.install();
+    await this.waitSettled(START_MS);
+    this.watch.start();
+  }
+
+  now(): number {
+    return bootTimeMs();
+  }
+
+  runs(): Promise<Run[]> {
+    return this.fleet.sink.ask("runs");
+  }
+
+  forget(): Promise<unknown> {
+    return this.fleet.sink.ask("forget");
+  }
+
+  measureLag(): Promise<Lag> {
+    return this.#lag.ask("lag");
+  }
+
+  async books(): Promise<Books> {
+    const [records, leader] = await Promise.all([this.#records(), this.holder()]);
+    return { ...records, leader };
+  }
+
+  /** The session that holds the Lease; null as well while the API server does not answer. */
+  async holder(): Promise<string | null> {
+    const path = `/apis/coordination.k8s.io/v1/namespaces/${NAMESPACE}/leases/runtime`;
+    const reply = await this.#get(path).catch(() => undefined);
+    return (reply?.body as { spec?: { holderIdentity?: string } } | undefined)?.spec?.holderIdentity ?? null;
+  }
+
+  /** How often the leadership has changed hands, as the database counts. */
+  async term(): Promise<number> {
+    return (await this.db.collection<{ _id: string; term: number }>("runtime.control").findOne({ _id: "leader" }))?.term ?? 0;
+  }
+
+  /** Pods that are not on their way out. */
+  async workers(): Promise<Pod[]> {
+    return (await this.#pods()).filter(({ isTerminating }) => !isTerminating);
+  }
+
+  async leader(): Promise<Pod | undefined> {
+    const [{ workers, leader }, pods] = await Promise.all([this.books(), this.workers()]);
+    const record = workers.find(({ _id, state }) => _id === leader && state !== "dead" && state !== "gone");
+    return pods.find(({ name }) => name === record?.pod);
+  }
+
+  async botsBySeat(): Promise<ReadonlyMap<string, readonly string[]>> {
+    const [books, placements, pods] = await Promise.all([this.books(), this.#placements(), this.workers()]);
+    const names = pods.map(({ name }) => name);
+    return botsByPod(books, placements, names);
+  }
+
+  /** Whether the node's kubelet has told lately that all is well. */
+  async isNodeReady(node: string): Promise<boolean> {
+    return (await readiness(this.#get, node)) === "Ready";
+  }
+
+  async isApiReady(): Promise<boolean> {
+    return this.#get("/readyz").then(
+      ({ status }) => status === 200,
+      () => false,
+    );
+  }
+
+  /** Another installation on the same database, elsewhere in the cluster, with one pod. */
+  foreigner(): Release {
+    const { options, fleet, db } = this;
+    const values = { ...valuesOf(options), scaling: { minReplicas: 1, maxReplicas: 1 } };
+    return fleet.release({ namespace: "foreigner", database: db.databaseName, maxSegment: options.segments, values });
+  }
+
+  async deletePod({ name }: Pod): Promise<void> {
+    await this.release.kubectl("delete", "pod", name, "--wait=false");
+  }
+
+  /** What could not be played to its end may have left anything: everything is undone, whatever it was. */
+  async revive(pod: Pod): Promise<void> {
+    await this.cluster.heal();
+    await this.cluster.thaw(pod.node);
+    await this.cluster.boot(pod.node);
+  }
+
+  async unsettled(): Promise<string[]> {
+    const pods = await this.#pods();
+    const faults = pods
+      .filter(({ isReady, isTerminating }) => !isReady || isTerminating)
+      .map(({ name }) => `${name}: not ready, or ending`);
+    if (pods.length !== this.options.pods) faults.push(`${pods.length} pods, expected ${this.options.pods}`);
+    for (const node of this.cluster.nodes) if (!(await this.isNodeReady(node))) faults.push(`${node}: not ready`);
+    const ended = pods.find(({ uid, restarts, isTerminating }) => restarts > 0 && !isTerminating && !this.#replaced.has(uid));
+    if (this.renews && ended !== undefined) {
+      // One at a time: the others carry its bots.
+      if (faults.length === 0) {
+        this.#replaced.add(ended.uid);
+        this.options.say(`  ${ended.name} is replaced: its containers have ended ${ended.restarts} times`);
+        await this.deletePod(ended);
+      }
+      faults.push(`${ended.name}: to be replaced`);
+    }
+    const books = await this.books();
+    const runs = await this.runs();
+    const { bots, everyMs } = this;
+    return [...faults, ...findUnsettled(books, runs, this.now(), { names: pods.map(({ name }) => name), bots, everyMs })];
+  }
+
+  async waitSettled(limitMs: number): Promise<void> {
+    const end = performance.now() + limitMs;
+    for (let calm = 0; calm < 2;) {
+      const faults = await this.unsettled().catch((error: unknown) => [String(error)]);
+      calm = faults.length === 0 ? calm + 1 : 0;
+      if (faults.length > 0 && performance.now() > end)
+        throw new Error(`Cannot settle the fleet within ${limitMs / 1_000} s:\n${faults.join("\n")}`);
+      await sleep(300);
+    }
+  }
+
+  /** The last lines of each pod's runtime, for a run that went wrong. */
+  async lastWords(count: number): Promise<string> {
+    const pods = await this.#pods().catch(() => []);
+    const words = pods.map(async ({ name, node, restarts }) => {
+      const log = await this.release.kubectl("logs", name, "-c", "runtime", `--tail=${count}`).catch((error: unknown) => String(error));
+      return `${name} on ${node}, ${restarts} restarts:\n${log}`;
+    });
+    return (await Promise.all(words)).join("\n");
+  }
+
+  takeBreaches(runs: readonly Run[]): string[] {
+    return this.watch.takeBreaches(runs);
+  }
+
+  async stop(): Promise<void> {
+    await this.watch.stop();
+    await this.release.close();
+    await this.#lag.stop();
+    await this.fleet.down();
+  }
+
+  async #records(): Promise<Omit<Books, "leader">> {
+    const [workers, segments, statuses] = await Promise.all([
+      this.db.collection<WorkerRecord & { _id: string }>("runtime.workers").find().toArray(),
+      this.db.collection<SegmentRecord & { _id: number }>("runtime.segments").find().toArray(),
+      this.db.collection<StatusRecord & { _id: string }>("runtime.status").find().toArray(),
+    ]);
+    return { workers, segments, statuses };
+  }
+
+  #placements(): Promise<Placement[]> {
+    return this.db.collection<Placement>("runtime.placements").find().toArray();
+  }
+
+  async #pods(): Promise<Pod[]> {
+    const { status, body } = await this.#get(`/api/v1/namespaces/${NAMESPACE}/pods?labelSelector=app.kubernetes.io/instance%3Druntime`);
+    if (status !== 200) throw new Error(`Cannot list pods: ${status}`);
+    return readPods(body as RawPods);
+  }
+}
+
+/** The number of pods is given, so that nothing is scaled while something is measured. */
+function valuesOf({ profile, pods }: ClusterStageOptions): Readonly<Record<string, unknown>> {
+  const requests = { cpu: "50m", memory: "128Mi", "ephemeral-storage": "16Mi" };
+  return {
+    ...chartValues(),
+    runtime: { timings: profile },
+    bots: { backlogPatienceSeconds: 2 },
+    scaling: { minReplicas: pods, maxReplicas: pods },
+    dind: { resources: { requests } },
+  };
+}

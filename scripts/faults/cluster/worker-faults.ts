@@ -1,0 +1,97 @@
+// What happens to one pod.
+import { resumeParts, signalParts } from "./pod-processes.ts";
+import type { Pod } from "../../lib/cluster/product.ts";
+import { bear, type ClusterAct, type ClusterScene, LIMIT_MS, sessionsOf } from "./act.ts";
+
+const BRIEF_MS = 3_000;
+const LONG_MS = 60_000;
+const HANG_MS = 30_000;
+const SHORT_HANG_MS = 20_000;
+
+/** Row 1: how soon it is back is the kubelet's affair. */
+export const killRuntime: ClusterAct = async (scene, pod) => {
+  const bots = await scene.botsOf(pod);
+  const { _id: sid, inc } = await scene.session(pod);
+  const began = performance.now();
+  await signalParts(pod, ["runtime"], "SIGKILL");
+  await scene.see(`${pod.name} back`, LIMIT_MS, async () => {
+    const now = await scene.session(pod);
+    return now._id !== sid || now.inc > inc || undefined;
+  });
+  const backMs = performance.now() - began;
+  return { bots, closedAt: scene.fleet.now(), faults: await scene.otherSession(pod, sid), also: { backMs } };
+};
+
+/** Row 1b: the kubelet waits 10 s before the second start and 20 s before the third, which one of them is longer than W. */
+export const killRuntimeAgain: ClusterAct = async (scene, pod) => {
+  const { bots, sid, since } = await scene.before(pod);
+  const kills = scene.fleet.options.profile === "ci" ? 3 : 2;
+  let inc: number | undefined;
+  for (let done = 0; done < kills; done++) {
+    if (done > 0)
+      await scene.see(`another process in ${pod.name}`, LIMIT_MS, async () => (await processOf(scene, pod)) !== inc || undefined);
+    inc = await processOf(scene, pod);
+    await signalParts(pod, ["runtime"], "SIGKILL");
+  }
+  const isOver = await scene.see("the end of its session, or another process of it", LIMIT_MS, async () => {
+    const { workers } = await scene.fleet.books();
+    const mine = workers.find(({ _id }) => _id === sid);
+    if (mine?.state === "dead" || mine?.state === "gone") return "ended";
+    return mine?.inc === inc ? undefined : "adopted";
+  });
+  const limitMs = scene.fleet.bounds.sessionEndMs(bots.length) + LIMIT_MS;
+  const closedAt = isOver === "ended" ? await scene.takenOver(sid, bots, since, limitMs) : await scene.running(bots, limitMs);
+  return { bots, closedAt, faults: [] };
+};
+
+async function processOf(scene: ClusterScene, { name }: Pod): Promise<number | undefined> {
+  return (await sessionsOf(scene)).get(name)?.inc;
+}
+
+/** Row 3. */
+export const stopRuntimeBriefly: ClusterAct = async (scene, pod) => {
+  const [bots, sessions] = await Promise.all([scene.botsOf(pod), sessionsOf(scene, (name) => name === pod.name)]);
+  const begin = (): Promise<void> => signalParts(pod, ["runtime"], "SIGSTOP");
+  return bear(scene, { bots, sessions }, { ms: scene.ms(BRIEF_MS), begin, end: () => resumeParts(pod) });
+};
+
+/** Rows 4 and 5: the fence kills, and where it stands still itself the kubelet's probe does. */
+export const stopFor60 =
+  (...parts: readonly ("runtime" | "fence")[]): ClusterAct =>
+  async (scene, pod) => {
+    const { bots, sid, since } = await scene.before(pod);
+    const began = performance.now();
+    const mend = (): Promise<void> => resumeParts(pod);
+    await signalParts(pod, parts, "SIGSTOP");
+    try {
+      const closedAt = await scene.takenOver(sid, bots, since, scene.fleet.bounds.sessionEndMs(bots.length));
+      await scene.pause(scene.isShort ? 1_000 : Math.max(1_000, LONG_MS - (performance.now() - began)));
+      return { bots, closedAt, faults: [], mend };
+    } catch (error) {
+      await mend();
+      throw error;
+    }
+  };
+
+/** Row 15. */
+export const hangDockerd: ClusterAct = async (scene, pod) => {
+  const [bots, sessions] = await Promise.all([scene.botsOf(pod), sessionsOf(scene, (name) => name === pod.name)]);
+  const begin = (): Promise<void> => signalParts(pod, ["dockerd"], "SIGSTOP");
+  return bear(scene, { bots, sessions }, { ms: scene.isShort ? SHORT_HANG_MS : HANG_MS, begin, end: () => resumeParts(pod) });
+};
+
+/** Row 16. */
+export const killDind: ClusterAct = async (scene, pod) => {
+  const { bots, sid, since } = await scene.before(pod);
+  await signalParts(pod, ["fence"], "SIGKILL");
+  const closedAt = await scene.running(bots, scene.fleet.bounds.dockerBackMs(bots.length) + LIMIT_MS, since);
+  return { bots, closedAt, faults: await scene.otherSession(pod, sid) };
+};
+
+/** Row 18. */
+export const deletePod: ClusterAct = async (scene, pod) => {
+  const { bots, sid, since } = await scene.before(pod);
+  await scene.fleet.deletePod(pod);
+  const closedAt = await scene.takenOver(sid, bots, since, scene.ms(LONG_MS));
+  return { bots, closedAt, faults: [] };
+};
