@@ -11,6 +11,8 @@ const reads = ["find", "changeStream"];
 const writes = ["insert", "update", "remove", "createIndex"];
 const owned = ["control", "placements", "segments", "workers", "fleet", "status", "runs"];
 const privileges = [
+  // The names of the collections, and with which collation the bots sort.
+  { resource: { db: DB_NAME, collection: "" }, actions: ["listCollections"] },
   { resource: { db: DB_NAME, collection: COLLECTION_NAME }, actions: reads },
   ...owned.map((name) => ({ resource: { db: DB_NAME, collection: `runtime.${name}` }, actions: [...reads, ...writes] })),
 ];

@@ -42,7 +42,7 @@ const needs = new Map<string, readonly string[]>([
   ["dropIndexes", ["dropIndex"]],
   ["drop", ["dropCollection"]],
   ["listIndexes", ["listIndexes"]],
-  // Named by themselves: no role of ours has any of these.
+  // Actions of the same name.
   ...["bulkWrite", "collMod", "collStats", "renameCollection", "convertToCapped", "listCollections"].map((verb) => [verb, [verb]] as const),
 ]);
 

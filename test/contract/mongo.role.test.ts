@@ -15,6 +15,7 @@ const bots = (db: Db) => db.collection<{ _id: string; n?: number }>("fleet-bots"
 
 const allowed: readonly Attempt[] = [
   { what: "read a bot", act: (db) => bots(db).findOne({ _id: "a" }) },
+  { what: "ask how bots are sorted", act: (db) => bots(db).options() },
   { what: "count bots", act: (db) => bots(db).countDocuments({}) },
   { what: "insert into runtime.status", act: (db) => db.collection("runtime.status").insertOne({}) },
   { what: "upsert into runtime.fleet", act: (db) => db.collection("runtime.fleet").updateOne({}, { $set: { n: 1 } }, { upsert: true }) },
