@@ -238,14 +238,18 @@ const sockets = (): number => process.getActiveResourcesInfo().filter((kind) => 
     const over = new AbortController();
     const { promise: connected, resolve } = Promise.withResolvers<void>();
     const watching = other.watch(() => resolve(), over.signal);
-    await connected;
-    const id = await run("deaf", "trap '' TERM; while :; do sleep 1; done");
-    const stopping = rejection(other.stop(id, 60));
-    await eventually("the stop under way", async () => (sockets() > before + 1 ? true : undefined));
-    other.close();
-    expect(await stopping).to.be.instanceOf(EngineUnreachableError);
-    over.abort();
-    await watching;
+    try {
+      await connected;
+      const id = await run("deaf", "trap '' TERM; while :; do sleep 1; done");
+      const stopping = rejection(other.stop(id, 60));
+      await eventually("the stop under way", async () => (sockets() > before + 1 ? true : undefined));
+      other.close();
+      expect(await stopping).to.be.instanceOf(EngineUnreachableError);
+    } finally {
+      other.close();
+      over.abort();
+      await watching;
+    }
     expect(ours(await engine.inspect(bot("deaf"))).state).to.equal("running");
   });
 });
