@@ -42,7 +42,7 @@ const strict = process.env["CI"] === "true";
 const say: Say = (line) => console.log(`-- ${line}`);
 
 const run = await openRun();
-const total: Count = { passed: 0, failed: 0, skipped: 0 };
+const total: Count = { passed: 0, failed: 0, skipped: 0, failures: [] };
 const summary: string[] = [`installs: ${process.env["BOOTSTRAP_SECONDS"] ?? 0} s for npm packages`];
 let parts: Parts | undefined;
 try {
@@ -80,6 +80,7 @@ try {
     total.passed += count.passed;
     total.failed += failed;
     total.skipped += count.skipped;
+    total.failures.push(...count.failures.map((failure) => `${suite.name}: FAILED ${failure}`));
   }
 } catch (error) {
   console.error(error);
@@ -91,7 +92,7 @@ try {
   await cleanStaleRuns(say);
 }
 if (interrupt.aborted) total.failed += 1;
-for (const line of summary) say(line);
+for (const line of [...total.failures, ...summary]) say(line);
 console.log(`${total.passed} passed, ${total.failed} failed`);
 process.exitCode = total.failed > 0 ? 1 : 0;
 

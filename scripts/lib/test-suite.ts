@@ -25,6 +25,8 @@ export interface Count {
   passed: number;
   failed: number;
   skipped: number;
+  /** A line for each failure that has a name. */
+  readonly failures: string[];
 }
 
 interface Context {
@@ -40,13 +42,14 @@ const bin = join(root, "node_modules", ".bin");
 
 /** Runs the checks, then mocha; the output goes to the terminal as it comes. */
 export async function runSuite(suite: Suite, context: Context): Promise<Count> {
-  const count: Count = { passed: 0, failed: 0, skipped: 0 };
+  const count: Count = { passed: 0, failed: 0, skipped: 0, failures: [] };
   for (const check of suite.checks) {
     if (context.signal.aborted) return count;
     const began = performance.now();
     const ok = (await end(start(["npm", "run", "--silent", check], {}), suite, context)) === 0;
     context.say(`${suite.name}: ${check} ${ok ? "ok" : "FAILED"} in ${Math.round(performance.now() - began)} ms`);
     count[ok ? "passed" : "failed"] += 1;
+    if (!ok) count.failures.push(`npm run ${check}`);
   }
   if (context.signal.aborted || suite.specs.length === 0) return count;
   context.say(`${suite.name}: mocha ${suite.specs.join(" ")}`);
@@ -54,16 +57,18 @@ export async function runSuite(suite: Suite, context: Context): Promise<Count> {
   await rm(totals, { force: true });
   const mocha = [join(bin, "node"), join(root, "node_modules/mocha/bin/mocha.js"), ...suite.specs];
   const code = await end(start(mocha, { ...context.env, TEST_TOTALS: totals }), suite, context);
-  const { passes, failures, pending } = await readTotals(totals, code, context.say);
-  return { passed: count.passed + passes, failed: count.failed + failures, skipped: pending };
+  const { passes, failures, pending, failed } = await readTotals(totals, code, context.say);
+  count.failures.push(...failed);
+  return { ...count, passed: count.passed + passes, failed: count.failed + failures, skipped: pending };
 }
 
 // A run without totals has failed before its end; one with totals that ends badly has lost an error or a handle.
 async function readTotals(file: string, code: number | undefined, say: Say): Promise<Totals> {
-  if (!existsSync(file)) return { passes: 0, failures: 1, pending: 0 };
+  if (!existsSync(file)) return { passes: 0, failures: 1, pending: 0, failed: ["mocha ended before its last test"] };
   const totals = JSON.parse(await readFile(file, "utf8")) as Totals;
-  if (code === undefined) say("mocha did not end after its last test: a test leaks a timer, socket or process");
-  return code !== 0 && totals.failures === 0 ? { ...totals, failures: 1 } : totals;
+  if (code === undefined) say("mocha had to be killed");
+  if (code === 0 || totals.failures > 0) return totals;
+  return { ...totals, failures: 1, failed: ["mocha ended badly though each test passed: see its output"] };
 }
 
 function start([command = "", ...args]: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
