@@ -17,7 +17,7 @@ const { values } = parseArgs({
 if (values.help === true) {
   console.log(`Usage: npm run sim -- [--seeds 1000] [--from 0] [--tell SEED]
 
-Plays ten virtual minutes of a fleet for each seed and checks the invariants of ownership.md after every step.
+Plays eleven virtual minutes of a fleet for each seed and checks the invariants of ownership.md after every step.
 Exit 0: none was broken, and every fault, every pair of them and every outcome was seen. --tell prints one seed's timeline.`);
   process.exit(0);
 }

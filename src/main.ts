@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 import { randomUUID } from "node:crypto";
 import { runProgram } from "./cli/program.ts";
 import type { CliDeps } from "./cli/ports.ts";
@@ -11,6 +12,7 @@ import { openUserBots } from "./mongo/user-bots.ts";
 import { systemClock } from "./process/clock.ts";
 import { listenForSignals } from "./process/signals.ts";
 import { readVersion } from "./process/version.ts";
+import { openDoctor } from "./serve/doctor.ts";
 import { adoptFleet } from "./serve/adopt-fleet.ts";
 import { type ClusterSide, openClusterSide } from "./serve/cluster-side.ts";
 import { fleetOf } from "./serve/membership.ts";
@@ -38,6 +40,7 @@ const deps: CliDeps = {
     }
   },
   openBotLogs: (config) => openBotLogs({ dockerHost: config.dockerHost, clock: systemClock }),
+  openDoctor: (config, limitMs) => openDoctor({ config, clock: systemClock, limitMs }),
   clock: systemClock,
   listenForSignals,
   async adoptFleet(config) {

@@ -4,10 +4,12 @@
 #
 #   fence.sh COMMAND [ARG...]   runs COMMAND (dockerd, or what starts it) while the lease lasts
 #   fence.sh probe              for a liveness probe: fails when the fence hangs, or could not kill what it had to
+#   fence.sh place              says where it would have bots lie, and changes nothing
 #
 # FENCE_DIR (on tmpfs, shared with the worker):
 #   deadline  by the worker, replaced at each renewal: "DEADLINE READING BOOTID"
 #   tick      by the fence, at each poll: "NOW BOOTID STATE TRIPS"; STATE is up, killing or down (nothing else runs)
+#   engine    by the fence, at each start of the engine: "cgroup VERSION PARENT|- WHY", "denied NETWORKS", "ports PORTS"
 #   Times are hundredths of a second since boot. Source: ownership.md, "The fence".
 # BOT_DENY_CIDRS, BOT_DENY_PORTS: what bots may not reach besides link-local addresses; lists by comma or space.
 # No process is started between the finding that the lease has lapsed and the kill: with the machine or the container out of
@@ -36,6 +38,53 @@ judge() {
   [ "$written" = "$boot_id" ] && [ "$now" -ge "$last_now" ] && [ "$reading" -le "$now" ] && [ "$deadline" -gt "$now" ] && lapsed=no
 }
 
+# --- where bots lie ---
+
+# Sets `version`, and `parent` for the engine with its directory `dir`, or `why` there is none. Changes nothing.
+# A container sees its cgroup as the root of all (by a namespace, or by a mount of that part alone) or from the machine's root, as
+# containerd has it for privileged ones on v2. The engine counts from what is mounted, and so must this.
+choose_parent() {
+  version=v1 parent='' dir='' why='' point='' root='' own='' others=''
+  while read -r _ _ _ at where _ rest; do
+    case $where in "$cgroup_root" | "$cgroup_root"/*) ;; *) continue ;; esac
+    case $rest in
+      *"- cgroup2 "*) [ "$where" = "$cgroup_root" ] && version=v2 root=$at point=$where && break ;;
+      *"- cgroup "*) case ,${rest##* }, in *,memory,*) root=${root:-$at} point=${point:-$where} ;; esac ;;
+    esac
+  done <"$mounts_file"
+  while IFS=: read -r _ names path; do
+    case $version-,$names, in
+      v2-,, | v1-*,memory,*) own=$path ;;
+    esac
+    case $version-,$names, in v1-*,cpu,* | v1-*,pids,*) others="$others $path" ;; esac
+  done <"$cgroup_file"
+  if [ -z "$point" ] || [ -z "$own" ]; then
+    why="no cgroups that count memory are mounted at $cgroup_root"
+    return
+  fi
+  for path in $others; do
+    [ "$path" = "$own" ] || { why="it lies at $own by memory and at $path by processors or processes"; return; }
+  done
+  case $root/$own/ in */../*) why="what is mounted at $point begins outside its cgroup namespace"; return ;; esac
+  # A second look, after `take_parent`.
+  [ "$version" = v1 ] || own=${own%/init}
+  root=${root%/}
+  case $own/ in
+    "$root"/*) own=${own#"$root"} own=${own%/} ;;
+    *) why="its own cgroup $own does not lie in what is mounted at $point, $root"; return ;;
+  esac
+  parent=$own/bots dir=$point$own
+}
+
+cgroup_root=/sys/fs/cgroup
+cgroup_file=${FENCE_CGROUP_FILE:-/proc/self/cgroup} mounts_file=${FENCE_MOUNTS_FILE:-/proc/self/mountinfo} # as above
+
+if [ "${1-}" = place ]; then
+  choose_parent
+  echo "cgroup $version ${parent:--} $why"
+  exit 0
+fi
+
 if [ "${1-}" = probe ]; then
   last_now=0
   judge
@@ -56,6 +105,71 @@ say() { echo "fence: $*" >&2; }
 anybody_left() { kill -0 -1 2>/dev/null; }
 
 tell() { echo "$now $boot_id $1 $trips" >"$FENCE_DIR/tick"; }
+
+# Makes the parent that was chosen, or sets `why` it cannot be had. On v2 only a cgroup without processes of its own hands
+# controllers down: this shell and all beside it move into a leaf. They are not the bots' then, whatever those use up.
+take_parent() {
+  # Only the machine's root has the one, or lacks the other; all that runs there would be moved.
+  if [ -e "$dir/release_agent" ] || { [ "$version" = v2 ] && [ ! -e "$dir/cgroup.events" ]; }; then
+    why="it lies in no cgroup of its own"
+  elif ! mkdir -p "$dir/bots" 2>/dev/null; then
+    why="$dir is read-only"
+  elif [ "$version" = v2 ]; then
+    hand_down
+  elif read -r hierarchy <"$dir/memory.use_hierarchy" && [ "$hierarchy" = 0 ]; then
+    why="$dir does not count what lies below it (memory.use_hierarchy)"
+  fi
+  if [ -n "$why" ]; then parent=''; else leave_room; fi
+}
+
+hand_down() {
+  mkdir -p "$dir/init" && read -r controllers <"$dir/cgroup.controllers"
+  plus=''
+  for controller in $controllers; do plus="$plus +$controller"; done
+  # A probe may come in at any moment, and then it is refused.
+  for _ in 1 2 3 4 5; do
+    while read -r pid; do echo "$pid" >"$dir/init/cgroup.procs"; done <"$dir/cgroup.procs"
+    echo "$plus" >"$dir/cgroup.subtree_control"
+    read -r handed <"$dir/cgroup.subtree_control"
+    case " $handed " in *" memory "*) return ;; esac
+  done
+  why="$dir does not hand the memory controller down (it has: $controllers)"
+} 2>/dev/null
+
+# Bots may not use up the last eighth of the container's memory, 64Mi at least: where the container itself is out of memory, the
+# kubelet has all in it killed, the engine and this shell too.
+leave_room() {
+  file=memory.limit_in_bytes limit=''
+  [ "$version" = v1 ] || file=memory.max
+  read -r limit <"$dir/$file"
+  # v1 says "no limit" by a number that no machine has.
+  case $limit in '' | *[!0-9]* | ??????????????????*) return ;; esac
+  room=$((limit / 8))
+  [ "$room" -ge 67108864 ] || room=67108864
+  [ "$room" -le $((limit / 2)) ] || room=$((limit / 2))
+  echo $((limit - room)) >"$dir/bots/$file"
+} 2>/dev/null
+
+# Sets `parent`, empty where bots lie wherever the engine has them, for the engine with these arguments.
+place_bots() {
+  previous='' is_engine=no told=''
+  for word; do
+    case $word in dockerd | */dockerd) is_engine=yes ;; esac
+    case $word in --cgroup-parent=* | *cgroupdriver=systemd) told=$word ;; esac
+    [ "$previous" != --cgroup-parent ] || told="$previous $word"
+    previous=$word
+  done
+  choose_parent
+  if [ "$is_engine" = no ]; then
+    parent='' why="what it starts is no dockerd"
+  elif [ -n "$told" ]; then
+    parent='' why="its arguments say $told"
+  elif [ -n "$parent" ]; then
+    take_parent
+  fi
+  [ -z "$why" ] || [ "$why" = "$said_why" ] || say "bots lie where the engine puts them, maybe outside the pod's limits: $why"
+  said_why=$why
+}
 
 # --- what bots may not reach ---
 
@@ -91,9 +205,12 @@ forbid_addresses() {
   for cidr in $(echo "$BOT_DENY_CIDRS" | tr , ' '); do
     case $cidr in *:*) v6="$v6 $cidr" ;; *) v4="$v4 $cidr" ;; esac
   done
+  denied=$v4
   build_chain iptables "$v4" || return 1
   # Without IPv6 in this namespace there is nothing to forbid.
-  [ ! -e /proc/net/if_inet6 ] || build_chain ip6tables "$v6"
+  [ -e /proc/net/if_inet6 ] || return 0
+  denied="$v4 $v6"
+  build_chain ip6tables "$v6"
 }
 
 # --- the engine ---
@@ -116,6 +233,9 @@ start() {
     return
   fi
   remove_pid_files "$@"
+  place_bots "$@"
+  { echo "cgroup $version ${parent:--} $why"; echo "denied $denied"; echo "ports $(echo "$BOT_DENY_PORTS" | tr , ' ')"; } >"$FENCE_DIR/engine"
+  [ -z "$parent" ] || set -- "$@" "--cgroup-parent=$parent"
   "$@" &
   engine=$!
 }
@@ -132,7 +252,7 @@ leave() {
 
 trap 'ending=yes' TERM INT
 renice -n -10 -p $$ >/dev/null 2>&1 || say "cannot raise its own priority"
-engine='' ending=no trips=0 last_now=0 next_start=0 is_clean=no
+engine='' ending=no trips=0 last_now=0 next_start=0 is_clean=no said_why=''
 
 while :; do
   judge

@@ -2,7 +2,7 @@
      entrypoint; `dockerd` as its first argument keeps that from opening a TCP port. */}}
 {{- define "runtime.docker" -}}
 - name: docker
-  image: {{ printf "%s:%s" .Values.dind.image.repository .Values.dind.image.tag }}
+  image: {{ include "runtime.reference" (list .Values.dind.image "dind") }}
   imagePullPolicy: {{ .Values.dind.image.pullPolicy }}
   restartPolicy: Always
   command: [sh, /opt/bot-runner/fence.sh]
@@ -17,6 +17,9 @@
     {{- with .Values.dind.mtu }}
     - --mtu={{ int64 . }}
     - --default-network-opt=bridge=com.docker.network.driver.mtu={{ int64 . }}
+    {{- end }}
+    {{- range .Values.dind.registryMirrors }}
+    - {{ printf "--registry-mirror=%s" . | quote }}
     {{- end }}
     {{- range .Values.dind.extraArgs }}
     - {{ . | quote }}
@@ -57,8 +60,7 @@
   resources:
     {{- toYaml .Values.dind.resources | nindent 4 }}
   securityContext:
-    privileged: true
-    runAsUser: 0
+    {{- toYaml .Values.dind.securityContext | nindent 4 }}
   volumeMounts:
     - name: fence-script
       mountPath: /opt/bot-runner

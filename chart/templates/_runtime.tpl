@@ -1,7 +1,7 @@
 {{/* The container of the runtime itself. The socket is open to its group, 10001. */}}
 {{- define "runtime.runtime" -}}
 - name: runtime
-  image: {{ include "runtime.image" . }}
+  image: {{ include "runtime.reference" (list .Values.image .Chart.AppVersion) }}
   imagePullPolicy: {{ .Values.image.pullPolicy }}
   ports:
     - name: http
@@ -22,6 +22,8 @@
       value: {{ .Values.mongodb.database | quote }}
     - name: COLLECTION_NAME
       value: {{ .Values.mongodb.collection | quote }}
+    - name: MAX_SEGMENT
+      value: {{ int64 .Values.bots.maxSegment | quote }}
     - name: COORDINATION
       value: kubernetes
     - name: DEPLOYMENT_NAME
@@ -38,8 +40,6 @@
       value: /var/lib/bot-runner
     - name: HTTP_PORT
       value: "8080"
-    - name: MAX_SEGMENT
-      value: {{ int64 .Values.bots.maxSegment | quote }}
     - name: MAX_STOP_GRACE_SECONDS
       value: {{ int64 .Values.bots.maxStopGraceSeconds | quote }}
     - name: MAX_BOTS_PER_WORKER
@@ -54,6 +54,16 @@
       value: {{ .Values.runtime.segmentsEndpoint | quote }}
     - name: TIMINGS
       value: {{ .Values.runtime.timings | quote }}
+    {{- if .Values.mongodb.tls.existingSecret }}
+    {{- if .Values.mongodb.tls.caKey }}
+    - name: MONGO_TLS_CA_FILE
+      value: /etc/bot-runner/mongodb/ca.pem
+    {{- end }}
+    {{- if .Values.mongodb.tls.certKey }}
+    - name: MONGO_TLS_CERT_FILE
+      value: /etc/bot-runner/mongodb/client.pem
+    {{- end }}
+    {{- end }}
     {{- if .Values.registryAuthSecret }}
     - name: REGISTRY_AUTH_FILE
       value: /etc/bot-runner/registry/.dockerconfigjson
@@ -100,6 +110,11 @@
     - name: account
       mountPath: /var/run/secrets/kubernetes.io/serviceaccount
       readOnly: true
+    {{- if .Values.mongodb.tls.existingSecret }}
+    - name: mongodb-tls
+      mountPath: /etc/bot-runner/mongodb
+      readOnly: true
+    {{- end }}
     {{- if .Values.registryAuthSecret }}
     - name: registry-auth
       mountPath: /etc/bot-runner/registry

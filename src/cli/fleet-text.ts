@@ -21,7 +21,7 @@ export function fleetText(
         shown.map((w) => [
           w.pod,
           w.leads ? `${w.state}, leads` : w.state,
-          yesNo(w.renews),
+          w.headlessSince === null ? yesNo(w.renews) : `Lease only, ${age(w.headlessSince)}`,
           drainText(w),
           String(w.segments.length),
           age(w.opened),

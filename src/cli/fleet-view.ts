@@ -13,6 +13,8 @@ export type WorkerView = {
   readonly state: SessionState;
   readonly leads: boolean;
   readonly renews: Sign;
+  /** Since when it lives by its Lease alone, as the leader has seen it; `null`: it does not. */
+  readonly headlessSince: string | null;
   /** An operator, or the autoscaler, wants it empty. */
   readonly drainAsked: boolean;
   readonly segments: readonly SegmentId[];
@@ -57,6 +59,7 @@ export function viewFleet(look: FleetLook, before?: FleetSigns): FleetReport {
     const then = past.get(w._id);
     return then === undefined || isMoving(then, w);
   };
+  const headless = new Map(view?.headless?.map(({ sid, since }) => [sid, since.toISOString()]));
   const owned = Map.groupBy(segments, (s) => s.owner);
   const leader = leaderOf(look, before, renews);
   return {
@@ -74,6 +77,7 @@ export function viewFleet(look: FleetLook, before?: FleetSigns): FleetReport {
         state: w.state,
         leads: isLiving(w.state) && leader?.session === w._id,
         renews: renews(w),
+        headlessSince: isLiving(w.state) && renews(w) !== true ? (headless.get(w._id) ?? null) : null,
         drainAsked: w.drain === true,
         segments: (owned.get(w._id) ?? []).map((s) => s._id).toSorted((a, b) => a - b),
         node: w.node,

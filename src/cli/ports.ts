@@ -4,6 +4,7 @@ import type { Clock } from "../core/clock.ts";
 import type { FoundLeadership } from "../core/election.ts";
 import type { BotId, SegmentId, SessionId } from "../core/ids.ts";
 import type { FleetRecord, FleetView, PlacementRecord, RunRecord, SegmentRecord, StatusRecord, WorkerRecord } from "../core/records.ts";
+import type { Check } from "../doctor/finding.ts";
 
 /** What the command line needs of MongoDB, with the user's own rights. Every method throws StoreUnreachableError when
  *  no answer came. Where an ObjectId and the string that spells it both exist, a BotId means the ObjectId. */
@@ -75,6 +76,9 @@ export interface ContainerLog {
   follow(write: (text: Buffer) => Promise<void>, signal: AbortSignal): Promise<"ended" | "gone">;
 }
 
+/** What `runtime doctor` looks at. */
+export type Doctor = { readonly checks: readonly Check[]; close(): Promise<void> };
+
 export type Output = NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
 
 /** All that the command line touches. `main` gives the real ones. */
@@ -95,6 +99,8 @@ export type CliDeps = {
   readonly clock: Clock;
   /** From now on Ctrl-C and SIGTERM abort the signal instead of ending the process. */
   readonly listenForSignals: () => { readonly stop: AbortSignal; close(): void };
+  /** Everything that there is to look at; no check takes longer than `limitMs`. Asks nothing by itself. */
+  readonly openDoctor: (config: Config, limitMs: number) => Doctor;
   /** Takes the database over for this fleet; gives a sentence that says what was done. */
   readonly adoptFleet: (config: Config) => Promise<string>;
 };

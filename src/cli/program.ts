@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { describeConfig, parseConfig } from "../config.ts";
 import { addBotCommands } from "./bot-commands.ts";
 import { createContext } from "./command-context.ts";
+import { addDoctorCommand } from "./doctor-command.ts";
 import { addDrainCommand } from "./drain-command.ts";
 import { EXIT, EXIT_MEANINGS, errorText, exitCodeOf } from "./exit-codes.ts";
 import { addFleetCommand } from "./fleet-command.ts";
@@ -26,7 +27,7 @@ function createProgram(deps: CliDeps, onExitCode: (code: number) => void = () =>
     .addHelpText(
       "after",
       () =>
-        `\nExamples:\n  runtime                                  run bots until SIGTERM\n  runtime config                           show the settings in effect\n  runtime bots apply -f bots.yaml          write bots\n  runtime bots list --output json          show bots to a script\n  runtime fleet                            show who leads and who runs what\n\n${exitCodeHelp()}\n\nThe settings are environment variables; MONGO_URI is required.`,
+        `\nExamples:\n  runtime                                  run bots until SIGTERM\n  runtime config                           show the settings in effect\n  runtime bots apply -f bots.yaml          write bots\n  runtime bots list --output json          show bots to a script\n  runtime fleet                            show who leads and who runs what\n  runtime doctor                           find what is wrong around it\n\n${exitCodeHelp()}\n\nThe settings are environment variables; MONGO_URI is required.`,
     );
 
   program
@@ -65,6 +66,7 @@ function createProgram(deps: CliDeps, onExitCode: (code: number) => void = () =>
   const context = createContext(deps);
   addFleetCommand(program, context);
   addDrainCommand(program, context);
+  addDoctorCommand(program, context);
   return program;
 }
 

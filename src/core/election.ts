@@ -11,7 +11,12 @@ export type Leadership = {
   readonly changes: number;
 };
 /** `version` changes with every write. */
-export type FoundLeadership = { readonly record: Leadership; readonly version: string };
+export type FoundLeadership = {
+  readonly record: Leadership;
+  readonly version: string;
+  /** Whether the holder has said with this write that it reaches MongoDB. Absent where the lease itself lies there. */
+  readonly reachesStore?: boolean;
+};
 
 /** The election's timings, in ms. */
 export type ElectionTimings = {
@@ -37,7 +42,7 @@ export function observeLeadership(before: Sight | undefined, found: FoundLeaders
 
 /** How well a candidate is fit to lead, as far as it knows. */
 export type Fitness = {
-  /** It leaves, or has no session that counts: it does not stand. */
+  /** It leaves, has no session that counts, or cannot read the books: it does not stand. */
   readonly isBarred: boolean;
   /** It owns segments, and an idle worker lives. */
   readonly isBusy: boolean;

@@ -15,6 +15,8 @@ type Watch = {
   readonly lease: FoundLease | "absent" | "none" | "unread";
   /** On the observer's clock: both counters have stood still since then, as far as it knows. */
   readonly since: MonoMs;
+  /** The same of its record alone: since then it lives by its Lease, if it lives. */
+  readonly recordSince: MonoMs;
 };
 export type Watches = ReadonlyMap<SessionId, Watch>;
 
@@ -27,8 +29,9 @@ export function observeSessions(before: Watches, workers: readonly WorkerRecord[
     const known = before.get(record._id);
     const lease =
       typeof leases === "string" ? (leases === "unread" ? (known?.lease ?? "unread") : leases) : (leases.get(record._id) ?? "absent");
-    const same = known !== undefined && !isMoving(known.record, record) && isSameLease(known.lease, lease);
-    watches.set(record._id, { record, lease, since: same ? known.since : now });
+    const isStill = known !== undefined && !isMoving(known.record, record);
+    const since = isStill && isSameLease(known.lease, lease) ? known.since : now;
+    watches.set(record._id, { record, lease, since, recordSince: isStill ? known.recordSince : now });
   }
   return watches;
 }
@@ -62,10 +65,16 @@ export function planEndings(watches: Watches, now: MonoMs, timings: Timings, pro
   return endings;
 }
 
-/** Sessions that have missed so many renewals that they may be gone: they keep what they have until they are ended, and are
- *  given nothing, for whatever they are given may stand still until then. */
+/** Sessions that have missed so many renewals in MongoDB that they may be gone, or live by their Lease alone and do not hear what
+ *  they own: they keep what they have until they are ended, and are given nothing, for whatever they are given may stand still until then. */
 export function suspects(watches: Watches, now: MonoMs, { softMs }: Pick<Timings, "softMs">): ReadonlySet<SessionId> {
-  return new Set([...watches.values()].flatMap(({ record, since }) => (now - since >= softMs ? [record._id] : [])));
+  return new Set([...watches.values()].flatMap(({ record, recordSince }) => (now - recordSince >= softMs ? [record._id] : [])));
+}
+
+/** Sessions that live by their Lease alone: MongoDB has not heard of them for S, and their Lease moves. With since when that is. */
+export function headlessSince(watches: Watches, now: MonoMs, { softMs }: Pick<Timings, "softMs">): ReadonlyMap<SessionId, MonoMs> {
+  const isHeadless = ({ since, recordSince }: Watch): boolean => now - recordSince >= softMs && now - since < softMs;
+  return new Map([...watches.values()].filter(isHeadless).map(({ record, recordSince }) => [record._id, recordSince]));
 }
 
 /** When the next of these silences becomes long enough, if no sign of life comes; those that are are left out. */

@@ -1,4 +1,5 @@
 import type { BotState, Exit } from "./bot.ts";
+import type { CountOwner } from "./count-owner.ts";
 import type { Figures } from "./figures.ts";
 import type { BotId, Epoch, SegmentId, SessionId, SpecHash } from "./ids.ts";
 
@@ -74,6 +75,9 @@ export type MissingPods = {
   readonly pending: readonly { readonly pods: number; readonly why: string }[];
 };
 
+/** A worker that MongoDB does not hear of, and whose Lease moves. */
+export type HeadlessWorker = { readonly sid: SessionId; readonly since: Date };
+
 /** `runtime.fleet`: what the leader sees, for every process to tell. */
 export type FleetView = Figures & {
   readonly _id: "fleet";
@@ -86,9 +90,13 @@ export type FleetView = Figures & {
   readonly seq: number;
   /** Workers that are up and own nothing. */
   readonly idle: readonly SessionId[];
+  /** Workers that live by their Lease alone, and since when; `since` is for people only. Older versions say nothing of it. */
+  readonly headless?: readonly HeadlessWorker[];
   /** The last change of the number of replicas; `at` is for people only. */
   readonly lastScaling?: { readonly from: number; readonly to: number; readonly why: string; readonly at: Date };
   readonly bounds?: { readonly min: number; readonly max: number };
+  /** For the next leader: who had the count of replicas. */
+  readonly countOwner?: CountOwner;
   /** Pods that should be there and are not. */
   readonly missing?: MissingPods;
   /** For people only. */

@@ -13,6 +13,11 @@ export type VictimPlan = {
   readonly costs: ReadonlyMap<SessionId, number>;
 };
 
+/** How many sessions go when the fleet shrinks to `to` pods. A pod without one is not ready, and those a ReplicaSet takes first. */
+export function surplusOf({ workers }: Pick<Observed, "workers">, to: number): number {
+  return Math.max(0, workers.filter(({ state }) => isLiving(state)).length - to);
+}
+
 /** Decides who goes when the fleet shrinks by `count`: what drains already, then the idle, then those with the fewest
  *  segments, of the oldest generation first; the leader never before another. A worker that a segment is on its way to counts as busy. */
 export function planVictims({ active, segments, workers, leader, generations }: Observed, count: number): VictimPlan {

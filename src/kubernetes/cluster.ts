@@ -36,6 +36,7 @@ export type KubernetesClusterOptions = {
 };
 
 type KeptLease = FoundLease & { readonly holder: string | undefined };
+type KeptScaling = { readonly data: Readonly<Record<string, string>>; readonly version: string };
 type Selected = Pick<WatchedListOptions<unknown>, "what" | "path" | "query">;
 
 /** The cluster as the leader and the workers see it: four watched copies, and writes. */
@@ -45,7 +46,7 @@ export class KubernetesCluster implements Cluster {
   readonly #events: DeploymentEvents;
   readonly #leases: WatchedList<KeptLease>;
   readonly #deployments: WatchedList<KeptDeployment>;
-  readonly #configMaps: WatchedList<Readonly<Record<string, string>>> | undefined;
+  readonly #configMaps: WatchedList<KeptScaling> | undefined;
   #pods: WatchedList<KeptPod> | undefined;
   #onChange: (what: Watching) => void = () => {};
   /** Ends the wait for the Deployment's selector. */
@@ -63,7 +64,7 @@ export class KubernetesCluster implements Cluster {
     this.#deployments = this.#watched("deployment", deployments, readDeployment);
     if (configMap !== undefined) {
       const maps = named("configmaps", configMap, pathOf("v1", namespace, "configmaps"));
-      this.#configMaps = this.#watched("scaling", maps, (raw) => (raw["data"] ?? {}) as Readonly<Record<string, string>>);
+      this.#configMaps = this.#watched("scaling", maps, keepScaling);
     }
   }
 
@@ -89,7 +90,11 @@ export class KubernetesCluster implements Cluster {
   scaling(): ReturnType<Cluster["scaling"]> {
     const maps = this.#configMaps;
     if (maps === undefined) return undefined;
-    return maps.items.get(this.#options.configMap ?? "") ?? (maps.isFresh ? undefined : "unread");
+    return this.#told()?.data ?? (maps.isFresh ? undefined : "unread");
+  }
+
+  scalingVersion(): string | undefined {
+    return this.#told()?.version;
   }
 
   async writeLease(write: LeaseWrite): Promise<LeaseReply> {
@@ -134,6 +139,10 @@ export class KubernetesCluster implements Cluster {
     return this.#deployments.items.get(this.#options.deployment.name);
   }
 
+  #told(): KeptScaling | undefined {
+    return this.#configMaps?.items.get(this.#options.configMap ?? "");
+  }
+
   /** Which pods are the Deployment's it says itself, in a selector that never changes. */
   async #runPods(signal: AbortSignal): Promise<void> {
     const { namespace, deployment } = this.#options;
@@ -157,6 +166,10 @@ export class KubernetesCluster implements Cluster {
 
 function named(resource: string, name: string, path: string): Selected {
   return { what: `${resource} "${name}"`, path, query: { fieldSelector: `metadata.name=${name}` } };
+}
+
+function keepScaling(raw: RawObject): KeptScaling {
+  return { data: (raw["data"] ?? {}) as Readonly<Record<string, string>>, version: raw.metadata?.resourceVersion ?? "" };
 }
 
 function keepLease(raw: RawObject): KeptLease | undefined {

@@ -1,6 +1,5 @@
 import type { Clock } from "../core/clock.ts";
 import { ClusterRefusedError, ConfigurationError } from "../core/errors.ts";
-import type { SessionId } from "../core/ids.ts";
 import type { Timings } from "../core/timings.ts";
 import type { Cluster } from "../leader/cluster.ts";
 import type { Election } from "../leader/elector.ts";
@@ -8,7 +7,7 @@ import type { OwnLease } from "../worker/own-lease.ts";
 import type { Access } from "./access.ts";
 import { ApiClient } from "./client.ts";
 import { KubernetesCluster, type KubernetesClusterOptions } from "./cluster.ts";
-import { KubernetesElection } from "./election.ts";
+import { KubernetesElection, type KubernetesElectionOptions } from "./election.ts";
 import { APPS, deploymentReference, type OwnerReference, pathOf, type RawObject } from "./objects.ts";
 import { KubernetesOwnLease } from "./own-lease.ts";
 
@@ -40,12 +39,15 @@ type ConnectOptions = ClusterPlace & {
   readonly onFault: NonNullable<KubernetesClusterOptions["onFault"]>;
 };
 
+/** Who stands for election: no call takes longer than `limitMs`. */
+export type Candidate = Pick<KubernetesElectionOptions, "self" | "reachesStore"> & { readonly limitMs: number };
+
 /** One connection to the API server, and what is built on it. */
 export type ClusterConnection = {
   /** The watched copies. The Deployment owns every Lease that is made, so that they go with it. */
   cluster(deploymentUid: string): Cluster;
-  /** The lease of leadership, each call within `limitMs`, with its own watch. */
-  election(deploymentUid: string, self: SessionId, limitMs: number): Election & { run(signal: AbortSignal): Promise<void> };
+  /** The lease of leadership, with its own watch. */
+  election(deploymentUid: string, candidate: Candidate): Election & { run(signal: AbortSignal): Promise<void> };
   /** @throws as `findDeployment` */
   deploymentUid(): Promise<string>;
   close(): void;
@@ -61,16 +63,19 @@ export function connectCluster(options: ConnectOptions): ClusterConnection {
   return {
     cluster: (deploymentUid) =>
       new KubernetesCluster({ ...common, deployment: ownedBy(deploymentUid), lock, configMap, pod, endMs: timings.endMs, callMs, onFault }),
-    election: (deploymentUid, self, limitMs) =>
+    election: (deploymentUid, { limitMs, ...candidate }) =>
       new KubernetesElection({
         ...common,
         name: lock,
         owner: ownedBy(deploymentUid),
-        self,
+        ...candidate,
         callMs: limitMs,
         onFault: (error) => onFault("election", error),
       }),
-    deploymentUid: () => findDeployment(client, { namespace, deployment, limitMs: callMs }),
+    deploymentUid: async () => {
+      const { metadata } = await findDeployment(client, { namespace, deployment, limitMs: callMs });
+      return metadata.uid;
+    },
     close: () => client.close(),
   };
 }
@@ -85,17 +90,18 @@ export function openOwnLease(
   return new KubernetesOwnLease(place, pod);
 }
 
-/** The UID of the Deployment whose pods we are: it names the fleet.
+/** The Deployment whose pods we are; its UID names the fleet.
  *  @throws {ConfigurationError} when there is none, or it may not be read. @throws {ClusterUnreachableError} */
-async function findDeployment(
+export async function findDeployment(
   client: ApiClient,
   { namespace, deployment, limitMs }: { readonly namespace: string; readonly deployment: string; readonly limitMs: number },
-): Promise<string> {
+): Promise<RawObject & { readonly metadata: { readonly uid: string } }> {
   const path = pathOf(APPS, namespace, "deployments", deployment);
   try {
     const { body } = await client.call({ verb: "get", what: `deployments "${deployment}"`, path, limitMs });
-    const uid = (body as RawObject).metadata?.uid;
-    if (uid !== undefined) return uid;
+    const found = body as RawObject;
+    const { uid } = found.metadata ?? {};
+    if (uid !== undefined) return { ...found, metadata: { ...found.metadata, uid } };
     throw new ConfigurationError(`Cannot read the UID of Deployment "${deployment}": what answers there is no Kubernetes API`);
   } catch (cause) {
     if (!(cause instanceof ClusterRefusedError)) throw cause;

@@ -18,6 +18,8 @@ export type KubernetesElectionOptions = {
   /** Owns a Lease that has to be made. */
   readonly owner: OwnerReference;
   readonly self: SessionId;
+  /** Whether this process reaches MongoDB at this moment: asked with each write, and said with it to all who watch the Lease. */
+  readonly reachesStore: () => boolean;
   /** No call takes longer, in ms. Source: ownership.md "Timing", below two retry periods */
   readonly callMs: number;
   readonly onFault?: (error: unknown) => void;
@@ -63,7 +65,7 @@ export class KubernetesElection implements Election {
   }
 
   async write(record: Leadership, expect: string | undefined): Promise<FoundLeadership | "conflict"> {
-    const { client, clock, namespace, name, owner, callMs } = this.#options;
+    const { client, clock, namespace, name, owner, callMs, reachesStore } = this.#options;
     const isNew = expect === undefined;
     if (!isNew && this.#last?.version !== expect) await this.#get();
     const found = isNew ? undefined : this.#last;
@@ -73,7 +75,7 @@ export class KubernetesElection implements Election {
       verb: isNew ? "create" : "update",
       what: `leases "${name}"`,
       path: `${pathOf(LEASES, namespace, "leases", isNew ? undefined : name)}?fieldManager=${FIELD_MANAGER}`,
-      body: electionBody({ name, namespace, record, found, owner, now: clock.wall() }),
+      body: electionBody({ name, namespace, record, reachesStore: reachesStore(), found, owner, now: clock.wall() }),
       limitMs: callMs,
       expect: [404, 409],
     });

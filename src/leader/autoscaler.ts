@@ -5,16 +5,17 @@ import { askToDrain } from "../core/operations.ts";
 import type { FleetView, MissingPods } from "../core/records.ts";
 import { decideScaling, desiredReplicas, type ScalingDecision, type ScalingState } from "../core/scaling.ts";
 import { readScalingSettings, type ScalingSettings } from "../core/scaling-settings.ts";
-import { planVictims } from "../core/victims.ts";
+import { planVictims, surplusOf } from "../core/victims.ts";
 import { Bell } from "../process/bell.ts";
 import { tolerate } from "../process/retry.ts";
-import type { Cluster, DeploymentView, PodView } from "./cluster.ts";
+import type { Cluster, DeploymentView } from "./cluster.ts";
 import type { LeaderBus } from "./events.ts";
 import type { LeaderStore } from "./ports.ts";
+import { pricePods } from "./price-pods.ts";
+import { SecondWriter } from "./second-writer.ts";
 
 /** The leader's pod carries it, for `kubectl get pods -L`. */
 const LEADER_LABEL = "botrunner.io/leader";
-const DELETION_COST = "controller.kubernetes.io/pod-deletion-cost";
 /** Between the marks on the victims and the write of the smaller count, in ms: pods and their ReplicaSet are watched by
  *  separate streams. Source: design.md section 5. */
 const MARK_MS = 2_000;
@@ -54,12 +55,14 @@ export class Autoscaler {
   #held = "";
   #toldMissing = "";
   #last: FleetView["lastScaling"];
+  #second: SecondWriter;
   /** Victims by session, and when they were marked. */
   readonly #marked = new Map<SessionId, number>();
 
   constructor(options: AutoscalerOptions) {
     this.#options = options;
     this.#settings = options.base;
+    this.#second = new SecondWriter(options);
   }
 
   get settings(): ScalingSettings {
@@ -76,9 +79,15 @@ export class Autoscaler {
   }
 
   /** For `runtime.fleet`. */
-  told(): Required<Pick<FleetView, "bounds" | "missing">> & Pick<FleetView, "lastScaling"> {
+  told(): Required<Pick<FleetView, "bounds" | "missing">> & Pick<FleetView, "lastScaling" | "countOwner"> {
     const { min, max } = this.#settings;
-    return { bounds: { min, max }, missing: this.#missing(), ...(this.#last !== undefined && { lastScaling: this.#last }) };
+    const countOwner = this.#second.known;
+    return {
+      bounds: { min, max },
+      missing: this.#missing(),
+      ...(this.#last !== undefined && { lastScaling: this.#last }),
+      ...(countOwner !== undefined && { countOwner }),
+    };
   }
 
   /** The leader has looked at the fleet. `mayShrink`: it sees all that runs. */
@@ -101,6 +110,7 @@ export class Autoscaler {
     this.#last = undefined;
     this.#state = {};
     this.#growsSince = undefined;
+    this.#second = new SecondWriter(this.#options);
     this.#marked.clear();
     this.#toldMissing = this.#toldRefused = "";
     while (!signal.aborted) {
@@ -121,20 +131,22 @@ export class Autoscaler {
     const { cluster, clock, bus } = this.#options;
     if (!this.#readSettings()) return Infinity;
     await this.#tellRefused();
-    const deployment = cluster.deployment();
+    const seen = cluster.deployment();
     const observed = this.#observed;
-    if (deployment === undefined || observed === undefined) return Infinity;
+    if (seen === undefined || observed === undefined) return Infinity;
+    const deployment = { ...seen, foreignScaler: await this.#second.find(this.#settings.mode, seen.foreignScaler) };
     const lost = this.#lost();
-    const active = observed.active.length;
-    bus.emit("scaling:observed", {
-      desired: desiredReplicas({ active, lost }, this.#settings),
-      min: this.#settings.min,
-      max: this.#settings.max,
-      foreign: this.#settings.mode === "native" && deployment.foreignScaler !== undefined,
-    });
+    const { mode, min, max } = this.#settings;
+    const desired = desiredReplicas({ active: observed.active.length, lost }, this.#settings);
+    // KEDA scales by what is told here: without a number it leaves the count as it is.
+    if (mode !== "keda" || this.#mayShrink || desired >= deployment.replicas)
+      bus.emit("scaling:observed", { desired, min, max, foreign: deployment.foreignScaler !== undefined });
     await this.#tellMissing();
-    if (this.#settings.mode !== "native") return Infinity;
-    if (!this.#mayShrink && desiredReplicas({ active, lost }, this.#settings) <= deployment.replicas) return Infinity;
+    if (mode !== "native") {
+      await this.#serveOther(observed, desired);
+      return Infinity;
+    }
+    if (!this.#mayShrink && desired <= deployment.replicas) return Infinity;
     const { state, decision } = decideScaling(this.#state, this.#view(observed, deployment, lost), clock.mono());
     this.#state = state;
     await this.#tellHold(decision, deployment);
@@ -178,12 +190,22 @@ export class Autoscaler {
     };
   }
 
+  /** Another one writes the count, at moments that nobody tells. So pods are priced whenever that changes, and none drains
+   *  before it has to: whoever is taken hands its segments over when it is told to end. */
+  async #serveOther(observed: Observed, desired: number): Promise<void> {
+    this.#state = {};
+    this.#growsSince = undefined;
+    this.#held = "";
+    const { costs } = planVictims(observed, surplusOf(observed, desired));
+    await pricePods(this.#options.cluster, costs, { onlyChanged: true });
+    await this.#replaceSpared(observed);
+  }
+
   /** Victims drain and are priced lowest; returns whether the smaller count may be written by now. */
-  async #markVictims(observed: Observed, { from, to }: Extract<ScalingDecision, { kind: "scale" }>, signal: AbortSignal): Promise<boolean> {
+  async #markVictims(observed: Observed, { to }: Extract<ScalingDecision, { kind: "scale" }>, signal: AbortSignal): Promise<boolean> {
     const { cluster, store, clock } = this.#options;
-    const { victims, costs } = planVictims(observed, from - to);
-    const byUid = new Map(cluster.pods().map((pod) => [pod.uid, pod]));
-    for (const [sid, cost] of costs) await this.#price(byUid.get(podOf(sid)), cost);
+    const { victims, costs } = planVictims(observed, surplusOf(observed, to));
+    await pricePods(cluster, costs);
     const fresh = victims.filter((sid) => !this.#marked.has(sid));
     for (const sid of fresh) {
       await store.apply(askToDrain(sid));
@@ -195,11 +217,6 @@ export class Autoscaler {
     }
     const owners = new Set(observed.segments.map((s) => s.owner));
     return victims.every((sid) => !owners.has(sid));
-  }
-
-  async #price(pod: PodView | undefined, cost: number): Promise<void> {
-    if (pod === undefined || pod.annotations[DELETION_COST] === String(cost)) return;
-    await this.#options.cluster.patchPod(pod.name, { annotations: { [DELETION_COST]: String(cost) } });
   }
 
   async #write({ from, to, why }: Extract<ScalingDecision, { kind: "scale" }>): Promise<void> {

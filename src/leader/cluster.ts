@@ -15,6 +15,8 @@ export interface Cluster {
   pods(): readonly PodView[];
   /** Bounds and mode from the watched ConfigMap, as text by key; undefined without one; `unread` before the first look. */
   scaling(): Readonly<Record<string, string>> | "unread" | undefined;
+  /** Changes with each write of that ConfigMap; undefined while there is none. */
+  scalingVersion(): string | undefined;
 
   writeLease(write: LeaseWrite): Promise<LeaseReply>;
   deleteLease(sid: string): Promise<void>;
@@ -38,7 +40,7 @@ export type DeploymentView = {
   readonly replicas: number;
   /** The Deployment replaces its pods: not all of them are of the newest template, or not observed yet. */
   readonly isRollingOut: boolean;
-  /** Who else owns `spec.replicas`: a manager in managedFields with subresource `scale` that is not ours. */
+  /** Who else owns `spec.replicas`: a manager in managedFields with subresource `scale` that is not ours. He may be gone. */
   readonly foreignScaler: string | undefined;
   /** ReplicaFailure's message: quota, Pod Security. */
   readonly failure: string | undefined;

@@ -59,6 +59,11 @@ export class Elector {
     this.#options = options;
   }
 
+  /** The lease as it was last seen, also by one who does not stand; none before the first look. */
+  get sight(): Sight | undefined {
+    return this.#sight;
+  }
+
   /** Until the signal aborts. `lead` runs while we hold the lease, and may end by itself: then others get their chance.
    *  @throws {LeadershipStuckError} when `lead` does not end in time: whoever else leads by now must not have us beside it */
   async run(lead: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
@@ -88,7 +93,8 @@ export class Elector {
   async #hold(held: Held, lead: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
     const { clock, timings } = this.#options;
     const end = new AbortController();
-    const work = lead(AbortSignal.any([signal, end.signal])).finally(() => end.abort());
+    const stopped = AbortSignal.any([signal, end.signal]);
+    const work = lead(stopped).finally(() => end.abort());
     const settled = work.then(
       () => {},
       () => {},
@@ -109,7 +115,9 @@ export class Elector {
     if (!inTime) throw new LeadershipStuckError();
     if (ownAccord) this.#restsUntil = after(clock.mono(), REST * timings.retryMs);
     if (!lost) await this.#tolerate(() => this.#giveUp());
-    await work; // a fault of the work's own is for the process
+    await work.catch((error: unknown) => {
+      if (error !== stopped.reason) throw error; // a fault of the work's own is for the process
+    });
   }
 
   /** Renews until the signal aborts, or this process is no candidate any more. Returns whether the lease was lost, and

@@ -68,7 +68,8 @@ export class Leader {
     this.#options = options;
     this.#books = new Books(options.store);
     this.#admitting = new Admitting({ ...options, onNews: (bots) => this.#admitted(bots) });
-    this.#telling = new Telling({ ...options, sid: options.sid, hasReaders: options.sessions !== undefined });
+    const { sid, sessions } = options;
+    this.#telling = new Telling({ ...options, sid, hasReaders: sessions !== undefined, headless: () => sessions?.headless() ?? [] });
   }
 
   /** The last figures and their age in ms; none before the first full observation. */

@@ -4,6 +4,7 @@ import { podOf, type SessionId } from "../core/ids.ts";
 import {
   afterRevoking,
   type Ending,
+  headlessSince,
   type Leases,
   nextEndingAt,
   observeSessions,
@@ -13,7 +14,7 @@ import {
 } from "../core/observation.ts";
 import { settleFleet } from "../core/operations.ts";
 import { type Figures, pickFigures } from "../core/figures.ts";
-import type { FleetView, WorkerRecord } from "../core/records.ts";
+import type { FleetView, HeadlessWorker, WorkerRecord } from "../core/records.ts";
 import { isSettled, observeLife, planBarring, type Settling } from "../core/settling.ts";
 import type { Timings } from "../core/timings.ts";
 import { tolerate } from "../process/retry.ts";
@@ -45,6 +46,7 @@ export class Sessions {
   #watches: Watches = new Map();
   #settling: Settling | undefined;
   #since: MonoMs | undefined;
+  #readAt: MonoMs | undefined;
   /** Since when each process of a worker has been there, for us; by session and counter. */
   #met: ReadonlyMap<string, MonoMs> = new Map();
   #failures = 0;
@@ -58,6 +60,11 @@ export class Sessions {
   /** Whether this process has lost sight of the books for so long that another one should lead. */
   get hasFailed(): boolean {
     return this.#failures >= MAX_FAILURES;
+  }
+
+  /** When the answer of the last look into the books had come that was complete. */
+  get readAt(): MonoMs | undefined {
+    return this.#readAt;
   }
 
   /** Whether segments may be given away: nobody of an earlier life of this database can still be running bots. */
@@ -80,7 +87,7 @@ export class Sessions {
       .map(({ record }) => record)
       .filter((w) => this.#mayLead(w) && w._id !== holder && !silent.has(w._id));
     return {
-      isBarred: own.isDraining || !this.#isOurLife(),
+      isBarred: own.isDraining || !this.#isOurLife() || this.hasFailed,
       isBusy: !own.isIdle && others.some((w) => idle.has(w._id)),
       isFresh: !this.#hasWatchedFor(this.#options.timings.endMs) && others.length > 0,
     };
@@ -101,6 +108,16 @@ export class Sessions {
     const silent = suspects(this.#watches, this.#options.clock.mono(), this.#options.timings);
     const degraded = [...this.#watches.values()].flatMap(({ record }) => (record.degraded === true ? [record._id] : []));
     return new Set([...silent, ...degraded]);
+  }
+
+  /** Workers that live by their Lease alone. To the second, so that two looks say the same. */
+  headless(): readonly HeadlessWorker[] {
+    const { clock, timings } = this.#options;
+    const [now, wallMs] = [clock.mono(), clock.wall().getTime()];
+    return [...headlessSince(this.#watches, now, timings)].map(([sid, since]) => ({
+      sid,
+      since: new Date(Math.round((wallMs - (now - since)) / 1_000) * 1_000),
+    }));
   }
 
   /** Looks until the signal aborts, each second, and exactly when a silence becomes long enough. `isNews`: workers have come,
@@ -187,6 +204,7 @@ export class Sessions {
     this.#met = new Map(workers.map((w) => [processOf(w), this.#met.get(processOf(w)) ?? now]));
     this.#settling = fleet === undefined ? undefined : observeLife(this.#settling, fleet, leases, now);
     this.#since ??= now;
+    this.#readAt = now;
     const silent = this.suspects();
     this.#states = workers.map(({ _id, state, inc }) => `${_id} ${state} ${inc} ${silent.has(_id)}`).join();
     if (view !== undefined) this.#sawView(view, now);

@@ -3,7 +3,7 @@ import type { Clock } from "../core/clock.ts";
 import { type Figures, figuresOf, oldestHandOverMs, sharedSegments } from "../core/figures.ts";
 import { idleWorkers } from "../core/hand-over.ts";
 import type { SessionId } from "../core/ids.ts";
-import type { FleetView } from "../core/records.ts";
+import type { FleetView, HeadlessWorker } from "../core/records.ts";
 import type { LeaderBus } from "./events.ts";
 import type { LeaderStore } from "./ports.ts";
 
@@ -18,9 +18,11 @@ export type TellingOptions = {
   /** Whether other processes tell our figures, too: then the view is written again though nothing in it is new, so that they
    *  can tell an old one from one that still holds. */
   readonly hasReaders: boolean;
+  /** Workers that live by their Lease alone. */
+  readonly headless: () => readonly HeadlessWorker[];
 };
 
-type Scaling = Required<Pick<FleetView, "bounds" | "missing">> & Pick<FleetView, "lastScaling">;
+type Scaling = Required<Pick<FleetView, "bounds" | "missing">> & Pick<FleetView, "lastScaling" | "countOwner">;
 
 /** The leader's word on the fleet: the figures here, and `runtime.fleet` for everybody else. */
 export class Telling {
@@ -47,17 +49,19 @@ export class Telling {
 
   /** @param term of this leadership @throws {StoreUnreachableError} */
   async tell(observed: Observed, term: number, scaling: Scaling | undefined): Promise<void> {
-    const { store, clock, bus, worker, sid, hasReaders, checkIntervalMs } = this.#options;
+    const { store, clock, bus, worker, sid, hasReaders, checkIntervalMs, headless: headlessWorkers } = this.#options;
     const figures = figuresOf(observed);
     this.#figures = { figures, atMs: clock.mono() };
     const invalid = await store.countInvalid();
     bus.emit("figures:observed", { figures, shared: sharedSegments(observed), invalid, handOverMs: oldestHandOverMs(observed) });
     const idle = idleWorkers(observed);
-    const view = JSON.stringify([figures, idle, scaling]);
+    const headless = headlessWorkers();
+    const view = JSON.stringify([figures, idle, headless, scaling]);
     if (view === this.#published?.view && (!hasReaders || clock.mono() - this.#published.atMs < checkIntervalMs)) return;
     const past = await store.fleetView();
     this.#seq = Math.max(this.#seq, past?.seq ?? 0) + 1;
     const lastScaling = scaling?.lastScaling ?? past?.lastScaling;
+    const countOwner = scaling?.countOwner ?? past?.countOwner;
     await store.publishFleet({
       _id: "fleet",
       leader: worker,
@@ -66,8 +70,10 @@ export class Telling {
       seq: this.#seq,
       ...figures,
       idle,
+      ...(headless.length > 0 && { headless }),
       ...(scaling !== undefined && { bounds: scaling.bounds, missing: scaling.missing }),
       ...(lastScaling !== undefined && { lastScaling }),
+      ...(countOwner !== undefined && { countOwner }),
       observedAt: clock.wall(),
     });
     this.#published = { view, atMs: clock.mono() };

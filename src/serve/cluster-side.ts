@@ -1,10 +1,9 @@
 import type { Config } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
-import type { SessionId } from "../core/ids.ts";
 import type { ScalingSettings } from "../core/scaling-settings.ts";
 import { timingsOf } from "../core/timings.ts";
 import { loadAccess } from "../kubernetes/access.ts";
-import { type ClusterConnection, connectCluster, type OwnLeasePlace } from "../kubernetes/connect.ts";
+import { type Candidate, type ClusterConnection, connectCluster, type OwnLeasePlace } from "../kubernetes/connect.ts";
 import type { Cluster } from "../leader/cluster.ts";
 import { deploymentUidOf } from "../process/kept-names.ts";
 
@@ -12,8 +11,8 @@ import { deploymentUidOf } from "../process/kept-names.ts";
 export type ClusterSide = {
   readonly connection: ClusterConnection;
   readonly cluster: Cluster;
-  /** The lease of leadership, each call within `limitMs`, with its own watch. */
-  readonly election: (self: SessionId, limitMs: number) => ReturnType<ClusterConnection["election"]>;
+  /** The lease of leadership, with its own watch. */
+  readonly election: (candidate: Candidate) => ReturnType<ClusterConnection["election"]>;
   /** The Deployment's UID, which names the fleet. */
   readonly deploymentUid: string;
   /** Where the heartbeat thread finds its Lease. */
@@ -45,7 +44,7 @@ export async function openClusterSide({ config, clock, random, onFault, patientl
   return {
     connection,
     cluster: connection.cluster(deploymentUid),
-    election: (self, limitMs) => connection.election(deploymentUid, self, limitMs),
+    election: (candidate) => connection.election(deploymentUid, candidate),
     deploymentUid,
     ownLease: { ...place, deploymentUid },
   };

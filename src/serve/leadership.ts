@@ -1,7 +1,8 @@
 import type { Config } from "../config.ts";
-import type { Clock } from "../core/clock.ts";
-import { electionTimings } from "../core/election.ts";
+import type { Clock, MonoMs } from "../core/clock.ts";
+import { electionTimings, type Sight } from "../core/election.ts";
 import type { Figures } from "../core/figures.ts";
+import { reachesStore } from "../core/headless.ts";
 import { timingsOf } from "../core/timings.ts";
 import { createBotReader } from "../document/read-bot.ts";
 import { Admission } from "../leader/admission.ts";
@@ -36,6 +37,8 @@ export type LeadershipOptions = {
   readonly bus: LeaderBus;
   /** What this process knows of itself as a candidate. */
   readonly candidate: () => { readonly isDraining: boolean; readonly isIdle: boolean };
+  /** When the last renewal of our own session was sent that MongoDB has acknowledged. */
+  readonly renewedAt: () => MonoMs | undefined;
 };
 
 /** This process's part in leading the fleet. */
@@ -43,11 +46,13 @@ export type Leadership = {
   readonly actors: readonly Actor[];
   /** The figures of whoever leads, and their age in ms. */
   latest(): { readonly figures: Figures; readonly ageMs: number } | undefined;
+  /** The lease of leadership as this process last saw it. */
+  sight(): Sight | undefined;
 };
 
 /** One process alone leads itself; several elect who does, and all of them watch. */
 export function createLeadership(options: LeadershipOptions): Leadership {
-  const { config, mongo, membership, side, onClusterReached, clock, random, bus, candidate } = options;
+  const { config, mongo, membership, side, onClusterReached, clock, random, bus, candidate, renewedAt } = options;
   const { store, feed } = mongo;
   const read = createBotReader({ maxStopGraceSeconds: config.maxStopGraceSeconds });
   const common = {
@@ -61,7 +66,7 @@ export function createLeadership(options: LeadershipOptions): Leadership {
   };
   if (config.coordination === "single") {
     const leader = new Leader(common);
-    return { actors: [(signal) => leadAlone(leader, clock, signal)], latest: () => leader.latest() };
+    return { actors: [(signal) => leadAlone(leader, clock, signal)], latest: () => leader.latest(), sight: () => undefined };
   }
   const { fleet, incarnation, session } = membership;
   const self = session.sid;
@@ -76,7 +81,11 @@ export function createLeadership(options: LeadershipOptions): Leadership {
   const leader = new Leader({ ...common, sid: self, sessions, fleet, policy, ...parts });
   const retries = electionTimings(timings.renewMs);
   const callMs = CALL_SHARE * retries.retryMs;
-  const lease = side?.election(self, callMs);
+  const lease = side?.election({
+    self,
+    limitMs: callMs,
+    reachesStore: () => reachesStore(renewedAt(), sessions.readAt, clock.mono(), timings),
+  });
   const elector = new Elector({
     election: lease ?? mongo.election(callMs),
     clock,
@@ -100,6 +109,7 @@ export function createLeadership(options: LeadershipOptions): Leadership {
       ...watched,
     ],
     latest: () => leader.latest() ?? sessions.latest(),
+    sight: () => elector.sight,
   };
 }
 

@@ -24,6 +24,7 @@ import type { Log } from "../telemetry/log.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { Outages, type Store, tellEngine, tellLeader, tellWorker } from "../telemetry/subscribe.ts";
 import type { WorkerEvents } from "../worker/events.ts";
+import { HeadlessWatch } from "../worker/headless-watch.ts";
 import { LeasedLifeline } from "../worker/leased-lifeline.ts";
 import type { Lifeline } from "../worker/lifeline.ts";
 import type { Engine } from "../worker/ports.ts";
@@ -97,9 +98,10 @@ export class Runtime {
     const fleet = await this.#patiently("docker", this.#signals.stop, () => fleetOf(config, engine, side));
     const membership = await this.#join(mongo, fleet);
     const lifeline = this.#createLifeline(mongo, membership, side);
+    const leased = lifeline instanceof LeasedLifeline ? lifeline : undefined;
     const worker = await this.#createWorker({ mongo, engine, membership, lifeline });
     this.#worker = worker;
-    this.#leadership = createLeadership({
+    const leadership = createLeadership({
       ...this.#adapters,
       config,
       mongo,
@@ -108,8 +110,11 @@ export class Runtime {
       onClusterReached: () => this.#outages.over("kubernetes"),
       bus: this.#leaderBus,
       candidate: () => ({ isDraining: worker.isDraining, isIdle: worker.isIdle }),
+      renewedAt: () => leased?.view.store.provenAt,
     });
-    const actors: Actor[] = [(signal) => worker.run(signal), ...this.#leadership.actors];
+    this.#leadership = leadership;
+    const actors: Actor[] = [(signal) => worker.run(signal), ...leadership.actors];
+    if (side !== undefined && leased !== undefined) actors.push(this.#watchHeadless(leased, leadership));
     if (!this.#hasFoundEngine) actors.push((signal) => this.#findEngine(engine, signal).then(() => aborted(signal)));
     const drainSeconds = config.maxStopGraceSeconds + DRAIN_SPARE_SECONDS;
     return live({
@@ -209,6 +214,20 @@ export class Runtime {
     this.#closers.push(() => lifeline.end());
     this.#metrics.watchFence({ remainingMs: () => lifeline.remainingMs(), trips: () => guard.trips() });
     return lifeline;
+  }
+
+  /** With a Lease as the second store this worker may have to give up by itself: then it ends as by SIGTERM. */
+  #watchHeadless(lifeline: LeasedLifeline, leadership: Leadership): Actor {
+    const watch = new HeadlessWatch({
+      session: () => lifeline.view,
+      leader: () => leadership.sight(),
+      clock: this.#clock,
+      timings: timingsOf(this.#config),
+      bus: this.#workerBus,
+      giveUp: () => this.#signals.requestStop(),
+    });
+    this.#metrics.watchHeadless(() => watch.headlessMs());
+    return (signal) => watch.run(signal);
   }
 
   async #createWorker(parts: {

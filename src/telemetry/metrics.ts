@@ -142,6 +142,16 @@ export class Metrics {
     });
   }
 
+  /** Where a session lives in two stores: read when it is asked for. */
+  watchHeadless(headlessMs: () => number): void {
+    const headless: Gauge = new Gauge({
+      name: "botrunner_headless_seconds",
+      help: "How long MongoDB has not confirmed this worker, which lives by its Lease; 0 otherwise.",
+      registers: this.#registers,
+      collect: () => headless.set(headlessMs() / 1_000),
+    });
+  }
+
   /** What the fleet's size should be, from the leader only. */
   setScaling({ desired, min, max, foreign }: { desired: number; min: number; max: number; foreign: boolean }): void {
     this.#scaling ??= [

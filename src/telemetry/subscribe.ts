@@ -62,6 +62,13 @@ export function tellWorker(bus: WorkerBus, log: Log, metrics: Metrics, outages: 
   bus.on("session:unrenewed", ({ store, reason }) => log.debug("Could not renew the session", { store, reason }));
   bus.on("right:over", () => log.warn("Stopping all bots: nobody has confirmed this session for too long"));
   bus.on("right:back", () => log.info("Bots may run again: the session was confirmed"));
+  bus.on("headless:gave-up", ({ headlessMs, leader, vouchedMs }) =>
+    log.error("Giving up: the leader reaches MongoDB, and this worker has not for too long: others can run its bots", {
+      headlessMs: Math.round(headlessMs),
+      leader,
+      vouchedMs: Math.round(vouchedMs),
+    }),
+  );
   bus.on("engine:silent", ({ silentMs }) =>
     log.warn("The Docker Engine is silent: running bots stay, and no new segments are taken", { silentMs: Math.round(silentMs) }),
   );

@@ -37,6 +37,9 @@ export type WorkerEvents = {
   /** For R nobody has confirmed this session: its bots are stopped. `right:back`: somebody has. */
   "right:over": [];
   "right:back": [];
+  /** MongoDB has not confirmed this session for `headlessMs`, and for `vouchedMs` each look has shown a leader that reaches it: bots are
+   *  stopped here, so that others can take them over. */
+  "headless:gave-up": [{ headlessMs: number; leader: string; vouchedMs: number }];
   /** The Docker Engine has not answered for long: nothing new comes here. `engine:back`: it does again. */
   "engine:silent": [{ silentMs: number }];
   "engine:back": [{ silentMs: number }];

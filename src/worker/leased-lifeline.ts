@@ -51,6 +51,11 @@ export class LeasedLifeline implements Lifeline {
     this.#thread.on("exit", () => this.#lost.reject(new Error("Cannot go on: the heartbeat thread has ended")));
   }
 
+  /** The session as this thread knows it. */
+  get view(): SessionView {
+    return this.#view;
+  }
+
   right(): Right {
     return rightOf(this.#view, this.#options.clock.mono(), this.#options.timings);
   }

@@ -89,11 +89,11 @@ export class OwnedSegments {
    *  is ready for them, where one is announced in time. */
   drain(patience?: MovePatience): void {
     this.#draining ??= { since: this.#options.clock.mono(), patience };
-    this.#leaveOverdue();
+    this.leaveOverdue();
   }
 
-  /** Whatever the store says or does not say, nothing is kept beyond its time. */
-  #leaveOverdue(): void {
+  /** Whatever the store says or does not say, nothing is kept beyond its time: to be called at each look, before the store is asked. */
+  leaveOverdue(): void {
     if (this.#draining === undefined) return;
     const { since, patience } = this.#draining;
     if (patience !== undefined && this.#options.clock.mono() - since < patience.pullMs) return;
@@ -111,7 +111,6 @@ export class OwnedSegments {
   /** One look at the store and one step towards it. @throws {StoreUnreachableError}, {EngineUnreachableError} */
   async round(signal: AbortSignal): Promise<void> {
     const { store, sid, preload } = this.#options;
-    this.#leaveOverdue();
     const records = await store.ownedSegments(sid, [...this.#tenures.keys()]);
     this.#meet(records);
     if (!this.isDraining) for (const record of records) if (record.target === sid && record.owner !== sid) preload(record);

@@ -246,6 +246,7 @@ export class Worker {
         this.#options.bus.emit("drain:asked");
         await this.#beginDraining();
       }
+      this.#segments.leaveOverdue();
       const fault = await this.#tolerate("segments", async () => {
         if (this.#options.watchesLife === true) this.#options.lifeline.sawLife((await this.#options.store.fleet())?.incarnation);
         await this.#segments.round(signal);

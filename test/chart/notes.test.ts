@@ -3,7 +3,7 @@ import { join } from "node:path";
 
 import { expect } from "chai";
 
-import { helms, render, type Values, withChart } from "../support/chart.ts";
+import { helms, merge, render, type Values, withChart } from "../support/chart.ts";
 
 type Helm = (typeof helms)[number];
 
@@ -51,6 +51,41 @@ for (const helm of helms)
       const none = notesOf(helm, { scaling: { mode: "none" } });
       expect(none).to.include("scales nothing itself (scaling.mode is none)").and.not.to.include("keeps");
       expect(none).to.include("--reset-then-reuse-values --set scaling.mode=native");
+    });
+
+    it("warn of segments that will share workers, and only of them", () => {
+      const warning = (values: Values) => /^WARNING: bots\.maxSegment.*\n.*$/m.exec(notesOf(helm, values))?.[0] ?? "";
+      expect(warning({})).to.include("bots.maxSegment is 64, and 40 pods are 39 workers").and.to.include("scaling.maxReplicas to 65");
+      expect(warning({ bots: { maxSegment: 40 } })).to.include("bots.maxSegment to 39");
+      expect(warning({ bots: { maxSegment: 39 } })).to.equal("");
+      expect(warning({ scaling: { mode: "keda", keda: { serverAddress: "http://p" } } })).not.to.equal("");
+      // Then the number of pods is not the bounds' business.
+      expect(warning({ scaling: { mode: "none" } })).to.equal("");
+    });
+
+    it("warn of an image that may be another one tomorrow", () => {
+      const warning = "WARNING: image.tag is latest";
+      expect(notesOf(helm, { image: { tag: "latest" } })).to.include(warning);
+      expect(notesOf(helm, { image: { tag: "latest", digest: `sha256:${"a".repeat(64)}` } })).not.to.include(warning);
+      expect(notesOf(helm)).not.to.include(warning);
+    });
+
+    it("say which label kube-prometheus-stack asks for, where none is set", () => {
+      const hints = (monitoring: Values) => [...notesOf(helm, { monitoring }).matchAll(/^monitoring\.\w+\.labels\.release/gm)].map(String);
+      const both = { serviceMonitor: { enabled: true }, prometheusRule: { enabled: true } };
+      expect(hints({})).to.deep.equal([]);
+      expect(hints(both)).to.have.members(["monitoring.serviceMonitor.labels.release", "monitoring.prometheusRule.labels.release"]);
+      const labels = { release: "kube-prometheus-stack" };
+      expect(hints(merge(both, { serviceMonitor: { labels }, prometheusRule: { labels } }))).to.deep.equal([]);
+    });
+
+    it("warn of a policy that shuts Prometheus out", () => {
+      const warning = "WARNING: networkPolicy.ingressFrom is empty";
+      const [monitoring, on] = [{ serviceMonitor: { enabled: true } }, { enabled: true }];
+      expect(notesOf(helm, { monitoring, networkPolicy: on })).to.include(warning);
+      expect(notesOf(helm, { monitoring, networkPolicy: { ...on, ingressFrom: [{ namespaceSelector: {} }] } })).not.to.include(warning);
+      expect(notesOf(helm, { networkPolicy: on })).not.to.include(warning);
+      expect(notesOf(helm, { monitoring })).not.to.include(warning);
     });
 
     it("keep the connection string to themselves", () => {

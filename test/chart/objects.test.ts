@@ -36,6 +36,8 @@ for (const helm of helms)
         "Service runtime-service",
         "Deployment runtime",
         "Lease runtime",
+        "PodDisruptionBudget runtime",
+        "Pod runtime-doctor",
       ]);
       for (const { metadata } of all) expect(metadata.namespace).to.equal("runtime");
     });
@@ -56,7 +58,10 @@ for (const helm of helms)
     it("gives the right to scale with the native scaler only, by name", () => {
       const scale = "apps/deployments/scale/runtime: get update patch";
       expect(rights(render(helm).one("Role"))).to.have.members([...READING, scale]);
-      for (const mode of ["keda", "none"]) expect(rights(render(helm, { scaling: { mode } }).one("Role"))).to.have.members(READING);
+      for (const mode of ["keda", "none"]) {
+        const values = { scaling: { mode, keda: { serverAddress: "http://prometheus" } } };
+        expect(rights(render(helm, values).one("Role"))).to.have.members(READING);
+      }
     });
 
     it("binds the Role to its own service account, whose token goes to no pod by itself", () => {

@@ -8,17 +8,19 @@ type Mount = { name: string; mountPath: string };
 
 const podOf = ({ one }: Rendered) => one("Deployment")["spec"].template.spec;
 const mountsOf = (container: { volumeMounts: Mount[] }) => Object.fromEntries(container.volumeMounts.map((m) => [m.name, m.mountPath]));
+const keda = { serverAddress: "http://prometheus" };
 
 for (const helm of helms)
   describe(`chart Deployment by ${helm.name}`, () => {
     it("never sets spec.replicas", () => {
       for (const mode of ["native", "keda", "none"])
-        expect(render(helm, { scaling: { mode } }).one("Deployment")["spec"]).not.to.have.property("replicas");
+        expect(render(helm, { scaling: { mode, keda } }).one("Deployment")["spec"]).not.to.have.property("replicas");
     });
 
     it("is byte for byte the same whatever the scaling is", () => {
       const before = render(helm).text("Deployment");
-      const scaling = { mode: "keda", minReplicas: 5, maxReplicas: 60, standbyWorkers: 2, checkIntervalSeconds: 9, cooldownSeconds: 90 };
+      const bounds = { minReplicas: 5, maxReplicas: 60, standbyWorkers: 2, checkIntervalSeconds: 9, cooldownSeconds: 90 };
+      const scaling = { mode: "keda", keda, ...bounds };
       expect(render(helm, { scaling }).text("Deployment")).to.equal(before);
     });
 

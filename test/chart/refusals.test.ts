@@ -69,6 +69,55 @@ const images: readonly Case[] = [
   ],
 ];
 
+const references: readonly Case[] = [
+  [
+    "a registry that is an address of the web",
+    { image: { registry: "https://registry.example" } },
+    'image.registry: must be a host, with its port if it has one, such as registry.example:5000, got "https://registry.example"',
+  ],
+  ["a short digest", { image: { digest: "sha256:abc" } }, 'image.digest: must be sha256: and 64 hexadecimal digits, got "sha256:abc"'],
+  [
+    "two digests",
+    { dind: { image: { tag: `29@sha256:${"a".repeat(64)}`, digest: `sha256:${"b".repeat(64)}` } } },
+    "dind.image.digest: must not be set beside a digest in dind.image.tag: leave out one of them",
+  ],
+  [
+    "a mirror without its scheme",
+    { dind: { registryMirrors: ["mirror.example"] } },
+    'dind.registryMirrors: must be addresses such as https://mirror.example, got "mirror.example"',
+  ],
+];
+
+const objects: readonly Case[] = [
+  ["a name with a capital", { fullnameOverride: "Bots" }, "fullnameOverride: must be at most 50 lower-case letters", 'got "Bots"'],
+  ["a name that is too long", { fullnameOverride: "b".repeat(51) }, "fullnameOverride: must be at most 50"],
+  ["a service account that nobody names", { serviceAccount: { create: false } }, "serviceAccount.name: must name the service account"],
+  [
+    "a budget that no drain gets by",
+    { podDisruptionBudget: { maxUnavailable: 0 } },
+    "podDisruptionBudget.maxUnavailable: must be a number of pods or a share, such as 1 or 10%, and not 0",
+  ],
+  ["a share of nothing", { podDisruptionBudget: { maxUnavailable: "0%" } }, 'which no drain gets by, got "0%"'],
+  ["TLS without a file", { mongodb: { tls: { existingSecret: "a", caKey: null } } }, "mongodb.tls: must name a key of existingSecret"],
+  ["a certificate from nowhere", { mongodb: { tls: { certKey: "a" } } }, "mongodb.tls.certKey: must come with the Secret that has it"],
+  [
+    "scrapes at a bare number",
+    { monitoring: { serviceMonitor: { interval: 15 } } },
+    'monitoring.serviceMonitor.interval: must be a duration such as 15s, got "15"',
+  ],
+  [
+    "a word for a switch of monitoring",
+    { monitoring: { dashboards: { enabled: "yes" } } },
+    "monitoring.dashboards.enabled: must be one of",
+  ],
+  ["a name for whom to let in", { networkPolicy: { ingressFrom: ["monitoring"] } }, "networkPolicy.ingressFrom: must be a list of objects"],
+  ["a network for a rule", { networkPolicy: { egress: { bots: ["0.0.0.0/0"] } } }, "networkPolicy.egress.bots: must be a list of objects"],
+  ["a word for a toleration", { pod: { tolerations: ["all"] } }, "pod.tolerations: must be a list of objects"],
+  ["no patience with lost nodes", { pod: { lostNodeSeconds: -1 } }, "pod.lostNodeSeconds: must be a whole number from 0 to 86400"],
+  ["a number for an object", { extraObjects: [7] }, "extraObjects: must be a list of objects or texts, got 7 in it"],
+  ["a group of monitoring that is not there", { monitoring: null }, "monitoring: must not be null"],
+];
+
 const lists: readonly Case[] = [
   ["names where objects belong", { imagePullSecrets: ["mine"] }, "imagePullSecrets: must be a list of objects with a name"],
   ["variables as pairs", { runtime: { extraEnv: ["A=b"] } }, "runtime.extraEnv: must be a list of objects with a name"],
@@ -115,7 +164,7 @@ const shapes: readonly Case[] = [
 
 for (const helm of helms)
   describe(`chart refusals by ${helm.name}`, () => {
-    for (const [why, values, ...says] of [...missing, ...numbers, ...images, ...lists, ...guarded, ...shapes])
+    for (const [why, values, ...says] of [...missing, ...numbers, ...images, ...references, ...objects, ...lists, ...guarded, ...shapes])
       it(why, () => {
         const said = refusal(helm, merge(LEAST, values)).replaceAll('\\"', '"');
         for (const part of says) expect(said).to.include(part);

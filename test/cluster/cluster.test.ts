@@ -16,6 +16,7 @@ import { run, until } from "../../scripts/lib/command.ts";
 import { compareSnapshots, snapshot, type Snapshot } from "../../scripts/lib/machine-snapshot.ts";
 import { startPrivateMongo } from "../../scripts/lib/private-mongo.ts";
 import { openRun } from "../../scripts/lib/run-dir.ts";
+import { apiServer } from "./api-server.ts";
 import { enginePod, webPod, webService } from "./pods.ts";
 
 const mongodb = new URL("../../examples/mongodb.yaml", import.meta.url).pathname;
@@ -221,6 +222,7 @@ describe("a cluster", function () {
     await cluster.signal("n1", "kubelet", "KILL");
     expect(await until("logs again", 60_000, () => kubectl("logs", "one").catch(() => undefined))).to.equal("this is one\n");
   });
+  apiServer(() => cluster);
   it("is left as it is by a second up", async () => {
     const uids = () => kubectl("get", "nodes,pods", "-o", "jsonpath={.items[*].metadata.uid}");
     const old = await uids();

@@ -3,6 +3,7 @@ import { expect } from "chai";
 
 import { ClusterFleet } from "../../scripts/lib/cluster/fleet.ts";
 import { manyPods } from "./many-pods.ts";
+import { plainManifest } from "./plain-manifest.ts";
 import { realEngines } from "./real-engines.ts";
 
 describe("the product in a cluster", function () {
@@ -17,4 +18,5 @@ describe("the product in a cluster", function () {
 
   realEngines(() => fleet);
   manyPods(() => fleet);
+  plainManifest(() => fleet);
 });

@@ -4,6 +4,7 @@ import { until } from "../../scripts/lib/command.ts";
 import { namesInSegments, type Pod, type Release } from "../../scripts/lib/cluster/product.ts";
 import type { ClusterFleet } from "../../scripts/lib/cluster/fleet.ts";
 import { chartValues } from "../../scripts/lib/cluster/values.ts";
+import { doctor } from "./doctor.ts";
 import { guideCommands } from "./guide-commands.ts";
 
 const MAX = { scaling: { maxReplicas: 4 } };
@@ -102,6 +103,7 @@ export function realEngines(fleet: () => ClusterFleet): void {
     });
 
     guideCommands(() => release.env);
+    doctor(() => release);
 
     it("shrinks after the cooldown by the pods that are idle: no bot restarts", async () => {
       containers = new Map([...(await release.awaitRunning(second))].filter(([id]) => third.includes(id)));
@@ -178,7 +180,7 @@ export function realEngines(fleet: () => ClusterFleet): void {
     it("leaves nothing when it is uninstalled: the bots are told to end", async () => {
       await release.uninstall();
       await until("the end of all pods", 120_000, async () => (await release.pods()).length === 0 || undefined);
-      const kinds = "all,leases,configmaps,secrets,serviceaccounts,roles,rolebindings";
+      const kinds = "all,leases,configmaps,secrets,serviceaccounts,roles,rolebindings,poddisruptionbudgets";
       const names = (await release.kubectl("get", kinds, "-o", "name")).trim().split("\n");
       expect(names.toSorted()).to.deep.equal(["configmap/kube-root-ca.crt", "serviceaccount/default"]);
       const lives = await fleet().lives(third);

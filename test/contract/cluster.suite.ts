@@ -63,7 +63,7 @@ export function clusterContract(begin: () => Promise<ApiSubject>): void {
   };
   const ownLease = (): KubernetesOwnLease =>
     new KubernetesOwnLease({ ...subject, lock: "lock", owner, leaseMs: 10_000, callMs: LIMIT_MS, wall: () => new Date() }, "pod-a");
-  const election = (self: string, uid = owner.uid): KubernetesElection =>
+  const election = (self: string, uid = owner.uid, reachesStore = () => true): KubernetesElection =>
     new KubernetesElection({
       ...subject,
       clock: systemClock,
@@ -71,6 +71,7 @@ export function clusterContract(begin: () => Promise<ApiSubject>): void {
       name: "lock",
       owner: { ...owner, uid },
       self: sid(self),
+      reachesStore,
       callMs: LIMIT_MS,
     });
   const watched = (): KubernetesCluster => {
@@ -167,6 +168,29 @@ export function clusterContract(begin: () => Promise<ApiSubject>): void {
       expect((await a.read())?.record.holder).to.equal(null);
     });
 
+    it("carries whether the leader reaches MongoDB, which all who watch it hear of", async () => {
+      let reaches = true;
+      const [a, b] = [election("a", owner.uid, () => reaches), election("b")];
+      running.push(b.run(end.signal));
+      const heard = (is: boolean, holder: string | null): Promise<unknown> =>
+        eventually(`b hears ${is} of ${holder}`, async () => {
+          const seen = await b.read();
+          return seen?.reachesStore === is && seen.record.holder === holder;
+        });
+      const first = await a.write(led("a"), undefined);
+      if (first === "conflict") return expect.fail("a conflict where nothing was");
+      await heard(true, "a");
+      reaches = false;
+      const second = await a.write(led("a"), first.version);
+      if (second === "conflict") return expect.fail("a conflict on our own version");
+      await heard(false, "a");
+      reaches = true;
+      await a.write({ ...led("a"), holder: null }, second.version);
+      await heard(false, null);
+      const lease = await get(LEASES, "leases", "lock");
+      expect(lease["spec"]).to.have.all.keys("acquireTime", "leaseDurationSeconds", "leaseTransitions", "renewTime");
+    });
+
     it("is read from the watched copy, which follows", async () => {
       const [a, b] = [election("a"), election("b")];
       running.push(b.run(end.signal));
@@ -202,6 +226,7 @@ export function clusterContract(begin: () => Promise<ApiSubject>): void {
       await put("v1", "pods", { ...aPod("stranger"), metadata: { name: "stranger", labels: { app: "runtime" } } });
       await put("v1", "configmaps", { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "scaling" }, data: { MAX_REPLICAS: "9" } });
       await eventually("the bounds", async () => JSON.stringify(cluster.scaling()) === '{"MAX_REPLICAS":"9"}');
+      expect(cluster.scalingVersion()).to.equal((await get("v1", "configmaps", "scaling")).metadata?.resourceVersion);
       await eventually("the Deployment", async () => cluster.deployment()?.replicas === 1);
       await eventually("the pod", async () => cluster.pods().length === 1);
       expect(cluster.pods()[0]).to.include({

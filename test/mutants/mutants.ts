@@ -33,6 +33,9 @@ const LEADERS = [
 const STOPS = ["planned moves", "planned moves", "dockerd slow", "dockerd hangs", "stops are slow", "bot crashes"] as const;
 const DROPS = ["runtime.* dropped", "worker cut from MongoDB", "API server down", "worker cut from the API server"] as const;
 
+/** One worker is cut off, and then MongoDB is away for all. */
+const HEADLESS = ["worker cut from MongoDB for long", "MongoDB takes no write for long", "leader killed", "API server down"] as const;
+
 const OPERATIONS = "src/core/operations.ts";
 
 /** @throws {Error} unless `find` stands in the source exactly once: a mutant that changes nothing would survive unseen. */
@@ -254,5 +257,37 @@ export const mutants: readonly Mutant[] = [
     "now - settling.unsettledAt >= endMs",
     "true",
     DROPS,
+  ),
+  guard(
+    "giving up: only while the leader reaches MongoDB",
+    "with MongoDB away for all, bots run on",
+    "src/core/headless.ts",
+    "sight?.found?.reachesStore !== true || holder === null",
+    "sight?.found === undefined || holder === null",
+    HEADLESS,
+  ),
+  guard(
+    "giving up: the leader's word is fresh",
+    "what a leader said that is no more says nothing",
+    "src/core/headless.ts",
+    " || now - sight.since >= leaseMs",
+    "",
+    ["pod lost", "MongoDB takes no write for long"],
+  ),
+  guard(
+    "giving up: counted anew",
+    "a look that shows no such leader takes back those before it",
+    "src/core/headless.ts",
+    "return { since, lookedAt: now };",
+    "return { ...before, since, lookedAt: now };",
+    HEADLESS,
+  ),
+  guard(
+    "giving up: the word counts a write",
+    "a MongoDB that takes no writes is reached by nobody",
+    "src/core/headless.ts",
+    "now - renewedAt < softMs && ",
+    "",
+    HEADLESS,
   ),
 ];

@@ -152,8 +152,8 @@ export class SimBots {
   }
 
   #mayStart({ segment, epoch }: Pick<Labels, "segment" | "epoch">): boolean {
-    const { session, holdings, isDraining, pod, world } = this.#worker;
-    if (session === undefined || isDraining || rightOf(session, pod.mono(), world.timings) !== "start") return false;
+    const { session, holdings, isDraining, isGivingUp, pod, world } = this.#worker;
+    if (session === undefined || isDraining || isGivingUp || rightOf(session, pod.mono(), world.timings) !== "start") return false;
     return holdings?.mayStart(segment, epoch) === true;
   }
 

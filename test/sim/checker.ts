@@ -19,6 +19,9 @@ export class Violation extends Error {
 /** An owner has read the placements again after so long, and has ended what it began before that. */
 const UNKNOWN_MS = 30_000;
 
+/** A leader speaks of what was S ago, its lease counts for 8 s, and word of it takes a write, a round and a look. */
+const WORD_MS = (3_000 + 8_000) / 0.95 + 4_000;
+
 /** Watches the true state of the whole world, which no part of it can see, and throws at the first broken invariant. */
 export class Checker {
   readonly #world: World;
@@ -36,6 +39,8 @@ export class Checker {
   #owners = new Map<string, string>();
   #givenUp = new Map<SegmentId, number>();
   #terms = new Map<number, SimWorker>();
+  /** When MongoDB last took a write. */
+  #writtenAt = 0;
   /** Container starts, to count needless ones. */
   starts = 0;
   /** The longest that a bot was down since this was last reset, in ms. */
@@ -118,7 +123,8 @@ export class Checker {
     const worker = this.#world.workers.find((w) => w.pod === pod);
     const record = this.#world.mongo.get<SegmentRecord>("segments", segment);
     const isCurrent = worker?.session?.sid === sid && record?.owner === sid && record.epoch === epoch && record.state === "assigned";
-    const isLeaving = worker === undefined || worker.phase !== "up" || worker.isDraining || this.#isSilent(worker);
+    const isGivenUp = worker === undefined || worker.phase !== "up" || worker.isDraining || worker.isGivingUp;
+    const isLeaving = isGivenUp || this.#isSilent(worker);
     // Without its placement nobody knows the bot, until the leader places it again.
     const isPlaced = (this.#placedAt.get(bot) ?? 0) <= this.#world.scheduler.now - UNKNOWN_MS;
     if (isCurrent && !isLeaving && isPlaced && !this.#disabled.has(bot))
@@ -134,9 +140,17 @@ export class Checker {
     return session?.lost !== undefined || pod.mono() - proven >= stopMs - 1;
   }
 
+  /** I9: a worker gives its bots up only where MongoDB was there for somebody, as long ago as word of that can be old. */
+  gaveUp({ pod }: SimWorker): void {
+    const silentMs = this.#world.scheduler.now - this.#writtenAt;
+    if (silentMs > WORD_MS)
+      throw new Violation("I9", `${pod.uid} gives up its bots, and MongoDB has taken no write for ${Math.round(silentMs)} ms`);
+  }
+
   // What the stores do.
 
   applied({ operation, outcome, before, after }: Applied): void {
+    this.#writtenAt = this.#world.scheduler.now;
     this.#world.coverage.count(`${operation.op} ${outcome}`);
     if (outcome === "missed" || after === undefined) return;
     if (operation.collection === "segments")

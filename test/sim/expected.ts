@@ -10,6 +10,7 @@ const OTHERS = [
   "lease O3 written",
   "lease O3 conflict",
   "lease barred",
+  "headless gave up",
   "session ended",
   "claim insert",
   "claim ours",

@@ -18,6 +18,9 @@ export type Fault = {
  *  No streams here: the product's hints save the worker's poll. */
 const FAILOVER_MS = 10_000 / 0.95 + 1_100 + 1_100 + 1_100 + 3_000;
 
+/** Longer than a headless worker waits before it gives up. */
+const FOR_LONG = [50_000, 65_000] as const;
+
 const paused =
   (low: number, high: number): Fault["begin"] =>
   (world, victim) => {
@@ -93,6 +96,28 @@ export const faults = {
     boundMs: FAILOVER_MS,
   },
   "worker cut from MongoDB": { begin: cut(["mongo"], 40_000), boundMs: 0 },
+  "worker cut from MongoDB for long": {
+    begin: (world, { pod }) => {
+      pod.cut.mongo = true;
+      return { forMs: world.chance.between(...FOR_LONG), over: () => (pod.cut.mongo = false) };
+    },
+    // Its bots stop, it sees that they have, and from then on it is silent.
+    boundMs: FAILOVER_MS + 1_000,
+  },
+  "MongoDB takes no write for long": {
+    begin: (world) => {
+      const { trouble } = world.network;
+      const isDown = world.chance.is(0.5);
+      if (isDown) trouble.down.mongo = true;
+      else trouble.readOnly = true;
+      const over = (): void => {
+        if (isDown) trouble.down.mongo = false;
+        else trouble.readOnly = false;
+      };
+      return { forMs: world.chance.between(...FOR_LONG), over };
+    },
+    boundMs: 0,
+  },
   "worker cut from the API server": { begin: cut(["kube"], 40_000), boundMs: 0 },
   "worker cut from both": { begin: cut(["mongo", "kube"], 40_000), boundMs: FAILOVER_MS },
   "MongoDB elects": { begin: down("mongo", 10_000, 12_000), boundMs: 0 },

@@ -1,5 +1,8 @@
+import type { MonoMs } from "../../src/core/clock.ts";
 import { type AssignmentStep, operationOf, planAssignment } from "../../src/core/assignment.ts";
 import { type Ending, afterRevoking, type Leases, observeSessions, planEndings, type Watches } from "../../src/core/observation.ts";
+import { electionTimings, observeLeadership, type Sight, takeLeadership } from "../../src/core/election.ts";
+import { reachesStore } from "../../src/core/headless.ts";
 import { activate, nextTerm, revokeSegment, settleFleet } from "../../src/core/operations.ts";
 import type { FleetRecord, WorkerRecord } from "../../src/core/records.ts";
 import { isSettled, observeLife, planBarring, type Settling } from "../../src/core/settling.ts";
@@ -24,6 +27,9 @@ export class SimLeader {
   #isBusy = false;
   #failures = 0;
   #watchingSince: number | undefined;
+  #readAt: MonoMs | undefined;
+  /** The lease of leadership as this process last saw it. */
+  sight: Sight | undefined;
 
   constructor(worker: SimWorker) {
     this.#worker = worker;
@@ -46,6 +52,8 @@ export class SimLeader {
   reset(): void {
     this.resign();
     this.#watchingSince = undefined;
+    this.#readAt = undefined;
+    this.sight = undefined;
     this.#watches = new Map();
     this.#settling = undefined;
     this.#leases = "unread";
@@ -91,6 +99,17 @@ export class SimLeader {
       this.#worker.after(ROUND_MS, round);
     };
     this.#worker.after(this.#worker.world.chance.between(0, ROUND_MS), round);
+    this.#worker.every(ROUND_MS, () => this.#sign());
+  }
+
+  /** Renews the lease of leadership, and says with it whether we reach MongoDB. */
+  #sign(): void {
+    const { session, phase, pod, world } = this.#worker;
+    if (!this.#isLeading || session === undefined || phase !== "up") return;
+    const record = takeLeadership(session.sid, this.sight?.found, electionTimings(world.timings.renewMs));
+    const reaches = reachesStore(session.store.provenAt, this.#readAt, pod.mono(), world.timings);
+    const write = (): void => world.kube.lead(record, reaches);
+    this.#worker.ask("kube", write, () => {}, "write");
   }
 
   #round(): void {
@@ -117,9 +136,10 @@ export class SimLeader {
     );
     worker.ask(
       "kube",
-      () => kube.all(),
+      () => ({ leases: kube.all(), election: kube.election }),
       (reply) => {
-        this.#leases = reply ?? "unread";
+        this.#leases = reply?.leases ?? "unread";
+        if (reply !== undefined) this.sight = observeLeadership(this.sight, reply.election, worker.pod.mono());
         arrived();
       },
     );
@@ -130,6 +150,7 @@ export class SimLeader {
     const now = worker.pod.mono();
     const { timings } = worker.world;
     this.#failures = 0;
+    this.#readAt = now;
     this.#watchingSince ??= now;
     this.#watches = observeSessions(this.#watches, workers, this.#leases, now);
     if (fleet !== undefined) this.#settling = observeLife(this.#settling, fleet, this.#leases, now);

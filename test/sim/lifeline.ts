@@ -1,4 +1,5 @@
 import type { MonoMs } from "../../src/core/clock.ts";
+import { type Headless, mustGiveUp, observeHeadless } from "../../src/core/headless.ts";
 import { judgeLease, renewLease } from "../../src/core/lease.ts";
 import { renewSession } from "../../src/core/operations.ts";
 import { afterLeaseRenewal, afterLife, afterRenewal, fenceDeadline, isLeaseDue, rightOf, type Session } from "../../src/core/session.ts";
@@ -16,6 +17,7 @@ export class Lifeline {
   #leaseVersion: string | undefined;
   #knowsLease = false;
   #written: MonoMs | undefined;
+  #headless: Headless | undefined;
 
   constructor(worker: SimWorker, session: Session, incarnation: string) {
     this.#worker = worker;
@@ -39,7 +41,14 @@ export class Lifeline {
       });
     }
     if (!this.#isLeasing && isLeaseDue(session, sentAt, worker.world.timings)) this.#renewLease(sentAt);
+    this.#lookHeadless(sentAt);
     this.settle();
+  }
+
+  #lookHeadless(now: MonoMs): void {
+    const { leader, world } = this.#worker;
+    this.#headless = observeHeadless(this.#headless, this.session, leader.sight, now, world.timings);
+    if (this.#headless !== undefined && mustGiveUp(this.#headless, now, world.headlessMs)) this.#worker.giveUp();
   }
 
   /** The database's incarnation was read. */
@@ -96,7 +105,7 @@ export class Lifeline {
       this.#written = deadline;
       pod.writeFence(deadline);
     }
-    const mayRun = rightOf(session, pod.mono(), world.timings) !== "stop";
+    const mayRun = !this.#worker.isGivingUp && rightOf(session, pod.mono(), world.timings) !== "stop";
     if (mayRun === this.mayRun) return;
     this.mayRun = mayRun;
     this.#worker.visitAll();

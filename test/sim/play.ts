@@ -22,13 +22,13 @@ export type Ending = {
 
 const START_MS = 30_000;
 const SLOTS = 6;
-const SLOT_MS = 95_000;
-/** Faults of one slot begin within so much; the longest lasts 40 s; and then comes a calm of at least 30 s. */
+const SLOT_MS = 110_000;
+/** Faults of one slot begin within so much; the longest lasts 65 s; and then comes a calm of at least 30 s. */
 const SPREAD_MS = 12_000;
 
 const PAIRS = FAULT_NAMES.flatMap((a, i) => FAULT_NAMES.slice(i + 1).map((b) => [a, b] as const));
 
-/** The play of a seed: 10 min 0 s of virtual time in slots of faults that overlap, each followed by a calm. Pairs come in
+/** The play of a seed: 11 min 30 s of virtual time in slots of faults that overlap, each followed by a calm. Pairs come in
  *  turn, so that a run of some hundred seeds sees each; what else happens is chance. One slot has a fault alone. */
 export function playOf(seed: number): Play {
   const chance = new Chance(seed ^ 0x5eed);
@@ -149,9 +149,12 @@ class Stage {
   #elect(): void {
     const world = this.#world;
     const { scheduler, chance } = world;
-    const able = world.living().filter((w) => w.phase === "up" && !w.isPaused && !w.isDraining && world.network.canReach(w.pod, "kube"));
+    const living = world.living().filter((w) => w.phase === "up" && !w.isPaused && !w.isDraining && !w.isGivingUp);
+    const able = living.filter((w) => world.network.canReach(w.pod, "kube"));
     const leaders = able.filter((w) => w.leader.isLeading);
     for (const leader of leaders) if (leader.leader.hasFailed) leader.leader.resign();
+    // Who has lost sight of the books does not stand.
+    const fit = able.filter((w) => !w.leader.hasFailed);
     const holder = leaders.find((w) => w.leader.isLeading);
     if (holder !== undefined) {
       this.#lastLeader = holder;
@@ -159,10 +162,10 @@ class Stage {
     } else this.#leaderless += 1;
     // A clean good-bye is noticed at once, a silent one when the Lease has run out.
     const isClean = this.#lastLeader?.isDraining === true;
-    if (able.length > 0 && (isClean ? this.#leaderless > 0 : this.#leaderless > 2 && (chance.is(0.3) || this.#leaderless > 7))) {
+    if (fit.length > 0 && (isClean ? this.#leaderless > 0 : this.#leaderless > 2 && (chance.is(0.3) || this.#leaderless > 7))) {
       for (const other of world.living()) if (!other.isPaused && other.leader.isLeading) other.leader.resign();
-      const seasoned = able.filter((w) => w.leader.isSeasoned);
-      chance.pick(seasoned.length > 0 ? seasoned : able).leader.lead();
+      const seasoned = fit.filter((w) => w.leader.isSeasoned);
+      chance.pick(seasoned.length > 0 ? seasoned : fit).leader.lead();
       this.#leaderless = 0;
     }
     scheduler.after(1_000, () => this.#elect());

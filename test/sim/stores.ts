@@ -1,4 +1,5 @@
 import type { SessionId } from "../../src/core/ids.ts";
+import type { FoundLeadership, Leadership } from "../../src/core/election.ts";
 import type { FoundLease, LeaseReply, LeaseWrite, WorkerLease } from "../../src/core/lease.ts";
 import type { Collection, Operation, Outcome, RecordId } from "../../src/core/operations.ts";
 import type { FleetRecord, PlacementRecord, SegmentRecord, WorkerRecord } from "../../src/core/records.ts";
@@ -117,6 +118,13 @@ export class SimLeases {
 
   all(): ReadonlyMap<SessionId, FoundLease> {
     return new Map(this.#leases);
+  }
+
+  /** The lease of leadership. Who leads is told from outside, so whoever believes to lead writes it. */
+  election: FoundLeadership | undefined;
+
+  lead(record: Leadership, reachesStore: boolean): void {
+    this.election = { record, version: String(++this.#versions), reachesStore };
   }
 }
 

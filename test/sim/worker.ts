@@ -11,6 +11,7 @@ import type { World } from "./world.ts";
 
 const POLL_MS = 1_000;
 const LIST_MS = 10_000;
+const PROOF_MS = 500;
 /** How long the process of a lost session tries to stop its bots. */
 const LEAVE_MS = 12_000;
 
@@ -20,6 +21,7 @@ export class SimWorker extends SimProcess {
   readonly leader: SimLeader;
   phase: "off" | "starting" | "up" | "ending" = "off";
   isDraining = false;
+  isGivingUp = false;
   incarnation = "";
   lifeline: Lifeline | undefined;
   holdings: Holdings | undefined;
@@ -41,6 +43,7 @@ export class SimWorker extends SimProcess {
     this.begin();
     this.phase = "starting";
     this.isDraining = false;
+    this.isGivingUp = false;
     this.lifeline = undefined;
     this.holdings = undefined;
     this.#bots = new SimBots(this);
@@ -61,6 +64,26 @@ export class SimWorker extends SimProcess {
     if (this.phase !== "up") return;
     this.isDraining = true;
     this.world.say(this.pod, "drains");
+  }
+
+  /** A headless worker stops its bots, while its Lease is still renewed, and then its process ends. */
+  giveUp(): void {
+    if (this.isGivingUp || this.phase !== "up") return;
+    this.isGivingUp = true;
+    this.world.coverage.count("headless gave up");
+    this.world.say(this.pod, "gives up");
+    this.world.checker.gaveUp(this);
+    const leave = (): void => this.die(this.world.chance.between(500, 2_000));
+    this.after(LEAVE_MS, leave);
+    const look = (): void =>
+      this.pod.list(
+        this.mine((answer) => {
+          const isOver = answer.ok && this.busy().length === 0 && !answer.value.some((c) => c.sid === this.session?.sid);
+          if (isOver) leave();
+          else this.after(PROOF_MS, look);
+        }),
+      );
+    look();
   }
 
   #open(session: Session, incarnation: string): void {

@@ -26,6 +26,8 @@ export class World {
   readonly checker: Checker;
   readonly coverage: Coverage;
   readonly timings: Timings = KUBERNETES_TIMINGS;
+  /** The 15 min after which a headless worker gives up, cut down to a little more than any fault lasts that is not about it. */
+  readonly headlessMs = 40_000;
   readonly bots: readonly { readonly bot: BotId; readonly segment: SegmentId }[];
   /** Every process that was ever started here, living ones first to be asked. */
   readonly workers: SimWorker[] = [];

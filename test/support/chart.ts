@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { parseAllDocuments } from "yaml";
 
 export const chartDir = join(import.meta.dirname, "..", "..", "chart");
+export const example = join(chartDir, "..", "values.example.yaml");
 
 /** Both majors: they read values, print faults and write objects in ways of their own. */
 export const helms = [helm("HELM3", "helm.sh/helm/v3/cmd/helm@v3.22.0"), helm("HELM4", "helm.sh/helm/v4/cmd/helm@v4.3.1")] as const;
@@ -51,11 +52,13 @@ type Options = { readonly release?: string; readonly chart?: string; readonly ku
 
 /** `helm template` with values over `LEAST`. @throws {Error} with what Helm said */
 export function render(by: Helm, values: Values = {}, options: Options = {}): Rendered {
-  const { status, stdout, stderr } = template(by, merge(LEAST, values), options);
-  if (status !== 0) throw new Error(stderr);
-  const documents = parseAllDocuments(stdout).map((document) => ({
+  return objectsIn(templateText(by, merge(LEAST, values), options));
+}
+
+export function objectsIn(manifest: string): Rendered {
+  const documents = parseAllDocuments(manifest).map((document) => ({
     thing: document.toJS() as Thing | null,
-    text: stdout.slice(document.range[0], document.range[2]),
+    text: manifest.slice(document.range[0], document.range[2]),
   }));
   const found = documents.filter(({ thing }) => thing !== null) as { thing: Thing; text: string }[];
   const find = (kind: string, name?: string) => {
@@ -64,6 +67,20 @@ export function render(by: Helm, values: Values = {}, options: Options = {}): Re
     return first;
   };
   return { all: found.map(({ thing }) => thing), one: (k, n) => find(k, n).thing, text: (k, n) => find(k, n).text };
+}
+
+/** What `helm template` prints; the values stand alone. @throws {Error} with what Helm said */
+export function templateText(by: Helm, values: Values, options: Options = {}): string {
+  const { status, stdout, stderr } = template(by, values, options);
+  if (status !== 0) throw new Error(stderr);
+  return stdout;
+}
+
+/** Helm's exit code, and its lines that are more than information. */
+export function lint({ path }: Helm, values: Values): { readonly status: number | null; readonly faults: readonly string[] } {
+  const args = ["lint", "--strict", chartDir, "--values", "-"];
+  const { status, stdout, stderr } = spawnSync(path, args, { input: JSON.stringify(values), encoding: "utf8", timeout: 30_000 });
+  return { status, faults: `${stdout}${stderr}`.split("\n").filter((line) => /\[(WARNING|ERROR)\]|Fail:/i.test(line)) };
 }
 
 /** What Helm says to values that it refuses; they stand alone, without `LEAST`. */

@@ -22,6 +22,7 @@ export class FakeCluster implements Cluster {
   view: DeploymentView | undefined = { replicas: 3, isRollingOut: false, foreignScaler: undefined, failure: undefined };
   readonly running = new Map<string, PodView>();
   settings: ReturnType<Cluster["scaling"]>;
+  version: string | undefined;
   readonly writes: string[] = [];
   readonly told: string[] = [];
   readonly deleted: string[] = [];
@@ -52,6 +53,9 @@ export class FakeCluster implements Cluster {
   }
   scaling(): ReturnType<Cluster["scaling"]> {
     return this.settings;
+  }
+  scalingVersion(): string | undefined {
+    return this.version;
   }
   writeLease(): Promise<LeaseReply> {
     return Promise.resolve({ kind: "conflict" });

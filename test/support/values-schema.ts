@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { isMap, isScalar, isSeq, parseDocument, type YAMLMap } from "yaml";
 
-type Schema = {
+export type Schema = {
   readonly $schema?: string;
   readonly description?: string;
   readonly type?: string | readonly string[];
@@ -33,7 +33,7 @@ function groupOf(map: YAMLMap, path: string, above: string | null | undefined): 
     const comment = key.commentBefore ?? (i === 0 ? above : undefined);
     const description = descriptionIn(comment ?? "");
     if (description !== undefined) return [name, { description, ...shapeOf(value) }];
-    if (isMap(value)) return [name, groupOf(value, `${path}${name}.`, value.commentBefore)];
+    if (isMap(value)) return [name, { ...wordsOn(comment), ...groupOf(value, `${path}${name}.`, value.commentBefore) }];
     throw new Error(`Cannot describe ${path}${name}: values.yaml must say what it does in a comment that begins with "# -- "`);
   });
   return { type: "object", additionalProperties: false, properties: Object.fromEntries(properties) };
@@ -44,6 +44,12 @@ function shapeOf(node: unknown): Schema {
   if (isSeq(node)) return { type: ["array", "null"], default: node.toJSON() };
   const value: unknown = isScalar(node) ? node.value : null;
   return value === null ? {} : { default: value };
+}
+
+/** A group needs no words; what there are stand right above it. */
+function wordsOn(comment: string | null | undefined): Schema {
+  const paragraph = /(?:^|\n\n)((?:.+\n?)+)$/.exec(comment ?? "")?.[1];
+  return paragraph === undefined ? {} : { description: paragraph.replaceAll(/^ /gm, "").replaceAll("\n", " ") };
 }
 
 /** What stands behind the last "-- "; before it may be the example of the key above. */

@@ -73,6 +73,19 @@ describe("system: the command line on a running fleet", function () {
     await runtime.until("ticker", "running");
   });
 
+  it("looks at itself, finds nothing wrong, and ends by itself", async () => {
+    const { code, stdout, stderr } = await runtime.cli(["doctor", "--output", "json"]);
+    const { checks } = JSON.parse(stdout) as { readonly checks: readonly { readonly check: string; readonly verdict: string }[] };
+    expect([code, stderr]).to.deep.equal([0, ""]);
+    const [store, engine] = [
+      ["mongodb", "mongodb-bots", "mongodb-runtime", "mongodb-majority", "mongodb-changes"],
+      ["docker", "docker-storage", "docker-cgroup", "docker-addresses"],
+    ];
+    expect(checks.map(({ check }) => check)).to.deep.equal([...store, ...engine]);
+    for (const name of ["mongodb", "mongodb-bots", "mongodb-majority", "docker", "docker-cgroup"])
+      expect(checks.find(({ check }) => check === name)?.verdict, name).to.equal("ok");
+  });
+
   it("restarts a bot, waits for it, and apply does not undo that", async () => {
     const file = JSON.stringify(aBot("ticker", counter));
     await runtime.cli(["bots", "apply", "-f", "-"], file);

@@ -68,7 +68,7 @@ export class ClusterFleet {
     }
   }
 
-  release(options: Pick<ReleaseOptions, "namespace" | "helm" | "maxSegment" | "values">): Release {
+  release(options: Pick<ReleaseOptions, "namespace" | "database" | "helm" | "maxSegment" | "values">): Release {
     return new Release({ ...options, cluster: this.cluster, mongoUri: this.mongo.uri });
   }
 

@@ -84,6 +84,11 @@ export class Release {
     return this.#run(this.options.helm ?? "helm4", ["uninstall", NAME, "-n", this.options.namespace]);
   }
 
+  /** `helm test`: what it printed. @throws with that when the test failed */
+  test(): Promise<string> {
+    return this.#run(this.options.helm ?? "helm4", ["test", NAME, "-n", this.options.namespace, "--timeout", "100s"]);
+  }
+
   async pods(): Promise<Pod[]> {
     const { items } = JSON.parse(await this.kubectl("get", "pods", "-l", `app.kubernetes.io/instance=${NAME}`, "-o", "json")) as RawPods;
     return items.map(({ metadata, status }) => {

@@ -2,6 +2,7 @@ import { readlink, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 
 import type { Place } from "../cache.ts";
+import { ensureCrds } from "./crds.ts";
 import { ensureProductImages } from "./images.ts";
 import { ensureHelm, ensureTools } from "./tools.ts";
 
@@ -10,6 +11,7 @@ import { ensureHelm, ensureTools } from "./tools.ts";
 export async function buildCluster(place: Place & { readonly signal?: AbortSignal }): Promise<string> {
   const { bin } = await ensureTools(place);
   const { HELM4 } = await buildHelms(place);
+  await ensureCrds(place);
   const link = join(bin, "helm");
   // The one that people get who ask for `helm`.
   if ((await readlink(link).catch(() => "")) !== HELM4) await rm(link, { force: true }).then(() => symlink(HELM4, link));

@@ -103,6 +103,27 @@ describe("runtime fleet", () => {
     ]);
   });
 
+  for (const { why, sidOf, gives } of [
+    { why: "who has lost MongoDB and lives by its Lease", sidOf: "b", gives: ["Lease only, 5 min 2 s", "2027-01-15T07:55:00.000Z"] },
+    { why: "nothing of the kind of who renews by now", sidOf: "a", gives: ["no", null] },
+  ])
+    it(`shows ${why}`, async () => {
+      const given = fleet();
+      const headless = [{ sid: sid(sidOf), since: new Date(1_800_000_000_000 - 300_000) }];
+      given.store.published = { ...(given.store.published ?? aFleetView()), headless };
+      const { stdout } = await cli(["fleet"], given.books, given.store, given.tick);
+      expect(
+        tokens(stdout)
+          .find((line) => line.startsWith("pod-b|"))
+          ?.split("|")[2],
+      ).to.equal(gives[0]);
+      const again = fleet();
+      again.store.published = { ...(again.store.published ?? aFleetView()), headless };
+      const { stdout: json } = await cli(["fleet", "--output", "json"], again.books, again.store, again.tick);
+      expect(reportOf(json).workers.find((w) => w.session === sid("b"))?.headlessSince).to.equal(gives[1]);
+      expect(reportOf(json).workers.find((w) => w.session === sid("a"))?.headlessSince).to.equal(null);
+    });
+
   it("prints JSON whole", async () => {
     const { store, books, tick } = fleet();
     const { stdout } = await cli(["fleet", "--output", "json", "--all"], books, store, tick, 40);

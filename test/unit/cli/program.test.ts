@@ -104,6 +104,7 @@ async function cli(
     openBotLogs: () => ({ find: async () => undefined, close: () => {} }),
     clock: new FakeClock(),
     listenForSignals: () => ({ stop: new AbortController().signal, close: () => {} }),
+    openDoctor: () => ({ checks: [], close: async () => {} }),
     adoptFleet: async () => "Adopted",
     ...streams,
     ...more,

@@ -3,7 +3,7 @@ import * as fc from "fast-check";
 import { decideClaim } from "../../../src/core/claim.ts";
 import { isLapsed } from "../../../src/core/fence.ts";
 import { judgeLease, revokeLease, type WorkerLease } from "../../../src/core/lease.ts";
-import { observeSessions, planEndings, type Watches } from "../../../src/core/observation.ts";
+import { headlessSince, observeSessions, planEndings, suspects, type Watches } from "../../../src/core/observation.ts";
 import { type FleetRecord, SCHEMA } from "../../../src/core/records.ts";
 import { planRegistration } from "../../../src/core/registration.ts";
 import { afterLeaseRenewal, afterRenewal, fenceDeadline, isLeaseDue, openSession, rightOf } from "../../../src/core/session.ts";
@@ -116,6 +116,21 @@ describe("core/observation", () => {
     for (const watches of [look(look(new Map(), 4, "v1", 0), 5, "v1", 9_000), look(look(new Map(), 4, "v1", 0), 4, "v2", 9_000)])
       expect([ends(watches, 18_999), ends(watches, 19_000).length]).to.deep.equal([[], 1]);
   });
+
+  for (const { why, hbSeq, gives } of [
+    { why: "nothing new is given to who lives by its Lease alone: it would not hear of it", hbSeq: 4, gives: ["a"] },
+    { why: "new segments are given to who renews in MongoDB", hbSeq: 5, gives: [] },
+  ])
+    it(why, () => {
+      let watches = look(new Map(), 4, "v0", 0);
+      for (let now = 1_000; now <= T.softMs; now += 1_000) watches = look(watches, hbSeq, `v${now}`, now);
+      expect([[...suspects(watches, at(T.softMs - 1), T)], [...suspects(watches, at(T.softMs), T)]]).to.deep.equal([[], gives]);
+      expect([...headlessSince(watches, at(T.softMs), T)]).to.deep.equal(gives.map((id) => [id, 0]));
+      expect(ends(watches, 10_000)).to.deep.equal([]);
+    });
+
+  it("calls nobody headless whose Lease stands still, too", () =>
+    expect([...headlessSince(look(look(new Map(), 4, "v1", 0), 4, "v1", 5_000), at(5_000), T)]).to.deep.equal([]));
 
   it("ends nobody whose Lease it never read, and keeps what it knew while it cannot read", () => {
     const unread = observeSessions(new Map(), [aWorker("a")], "unread", at(0));

@@ -20,6 +20,7 @@ describe("kubernetes: KubernetesElection", () => {
   let end: AbortController;
   let election: KubernetesElection;
   let running: Promise<void>;
+  let reaches: boolean;
   const shown = (holder: string | null): Promise<unknown> =>
     eventually(`${holder} is seen`, async () => (await election.read())?.record.holder === holder);
   const gets = (): number => api.asked.filter(({ method, path }) => method === "GET" && path.endsWith("/leases/lock")).length;
@@ -29,6 +30,7 @@ describe("kubernetes: KubernetesElection", () => {
     await api.start();
     client = new ApiClient(api.access);
     end = new AbortController();
+    reaches = true;
     api.put("leases", { metadata: { name: "lock" }, spec: spec("x") });
     election = new KubernetesElection({
       client,
@@ -38,6 +40,7 @@ describe("kubernetes: KubernetesElection", () => {
       name: "lock",
       owner: deploymentReference({ name: "runtime", uid: "u-0" }),
       self: sid("me"),
+      reachesStore: () => reaches,
       callMs: 500,
     });
     running = election.run(end.signal);
@@ -108,6 +111,64 @@ describe("kubernetes: KubernetesElection", () => {
         .and.satisfy(isPassing);
     });
   }
+
+  describe("whether the leader reaches MongoDB", () => {
+    const word = (): unknown => (api.get("leases", "lock")?.metadata["annotations"] as Record<string, string> | undefined)?.[STORE_SEEN];
+    const STORE_SEEN = "botrunner.io/store-seen";
+    const leave = (annotations: Record<string, string>): void =>
+      void api.put("leases", { metadata: { name: "lock", annotations }, spec: spec("x") });
+
+    it("is said anew with each renewal, and by no write of its own", async () => {
+      const said: unknown[] = [];
+      let version = (await election.read())?.version;
+      const before = api.asked.length;
+      for (reaches of [true, false, true]) {
+        const written = await election.write(led("me", 2), version);
+        version = written === "conflict" ? undefined : written.version;
+        said.push(word(), (await election.read())?.reachesStore);
+      }
+      expect(said).to.deep.equal(["me", true, undefined, false, "me", true]);
+      expect(api.asked.slice(before).filter(({ method }) => method !== "GET").length).to.equal(3);
+    });
+
+    it("leaves the record that other tools read as it is, and annotations that are not ours", async () => {
+      leave({ note: "x" });
+      await eventually(
+        "the note is seen",
+        async () => (await election.read())?.version === api.get("leases", "lock")?.metadata.resourceVersion,
+      );
+      const { record, version } = (await election.read()) as { record: Leadership; version: string };
+      await election.write({ ...record, holder: sid("me") }, version);
+      const lease = api.get("leases", "lock");
+      expect(lease?.metadata["annotations"]).to.deep.equal({ note: "x", [STORE_SEEN]: "me" });
+      expect(Object.keys(lease?.["spec"] as object).sort()).to.deep.equal([
+        "acquireTime",
+        "holderIdentity",
+        "leaseDurationSeconds",
+        "leaseTransitions",
+        "renewTime",
+      ]);
+    });
+
+    it("is taken back when leadership is given up", async () => {
+      const seen = await election.read();
+      const written = await election.write(led("me", 2), seen?.version);
+      await election.write({ ...led("me", 2), holder: null }, written === "conflict" ? undefined : written.version);
+      expect([word(), (await election.read())?.reachesStore]).to.deep.equal([undefined, false]);
+    });
+
+    for (const { why, annotations, gives } of [
+      { why: "its own", annotations: { [STORE_SEEN]: "x" }, gives: true },
+      { why: "none", annotations: {}, gives: false },
+      { why: "one of an earlier leader, kept by a version that does not know it", annotations: { [STORE_SEEN]: "me" }, gives: false },
+    ] as { why: string; annotations: Record<string, string>; gives: boolean }[])
+      it(`is read from another's renewal, whose word is ${why}: ${gives}`, async () => {
+        leave(annotations);
+        const { metadata } = api.get("leases", "lock") ?? {};
+        await eventually("the write is seen", async () => (await election.read())?.version === metadata?.resourceVersion);
+        expect((await election.read())?.reachesStore).to.equal(gives);
+      });
+  });
 
   it("finds a Lease that was deleted, and makes it anew", async () => {
     await shown("x");

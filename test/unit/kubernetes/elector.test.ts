@@ -28,6 +28,7 @@ class Candidate {
       owner: deploymentReference({ name: "runtime", uid: "u-0" }),
       self: sid(name),
       callMs: 150,
+      reachesStore: () => true,
     };
     const election = new KubernetesElection({ ...options, client: this.client, clock: systemClock, random: Math.random });
     const elector = new Elector({

@@ -1,7 +1,7 @@
 import { EventEmitter } from "node:events";
 import { expect } from "chai";
 import type { Observed } from "../../../src/core/assignment.ts";
-import type { WorkerRecord } from "../../../src/core/records.ts";
+import type { FleetView, WorkerRecord } from "../../../src/core/records.ts";
 import { Autoscaler } from "../../../src/leader/autoscaler.ts";
 import type { LeaderEvents } from "../../../src/leader/events.ts";
 import { aSegment, aWorker, segment, sid } from "../../support/builders.ts";
@@ -21,6 +21,7 @@ describe("leader/autoscaler Autoscaler", () => {
   let scaler: Autoscaler;
   let told: string[];
   let bounds: string[];
+  let bus: EventEmitter<LeaderEvents>;
   let end: AbortController;
   let running: Promise<void>;
 
@@ -47,7 +48,7 @@ describe("leader/autoscaler Autoscaler", () => {
     cluster = new FakeCluster();
     store = new ModelStore();
     [told, bounds] = [[], []];
-    const bus = new EventEmitter<LeaderEvents>();
+    bus = new EventEmitter<LeaderEvents>();
     bus.on("scaled", ({ from, to, why }) => told.push(`${from}->${to} ${why}`));
     bus.on("scaling:held", ({ why }) => told.push(`held ${why}`));
     bus.on("scaling:settings", ({ min, max }) => bounds.push(`${min} ${max}`));
@@ -242,6 +243,192 @@ describe("leader/autoscaler Autoscaler", () => {
     scaler.onObserved(look(10));
     await clock.advance(60_000);
     expect(cluster.writes).to.deep.equal([]);
+  });
+
+  it("drains nobody when the pods that never came are enough to go: unready ones are taken first", async () => {
+    cluster.view = { ...cluster.view!, replicas: 5 };
+    await clock.advance(0);
+    scaler.onObserved(look(2));
+    await clock.advance(40_000);
+    const asked = ["w1", "w2"].filter((id) => store.get<WorkerRecord>("workers", id)?.drain === true);
+    expect([cluster.writes, asked]).to.deep.equal([["5->3"], []]);
+  });
+
+  for (const mode of ["keda", "none"])
+    describe(`while somebody else scales: ${mode}`, () => {
+      const workers = ["lead", "w1", "w2", "w3", "w4"];
+      const cost = (id: string): number => Number(cluster.running.get(id)?.annotations[COST] ?? 0);
+      const drained = () => workers.filter((id) => store.get<WorkerRecord>("workers", id)?.drain === true);
+      beforeEach(async () => {
+        cluster.settings = { SCALER: mode };
+        pods("w3", "w4");
+        cluster.view = { ...cluster.view!, replicas: 5 };
+        await clock.advance(0);
+      });
+
+      it("prices busy pods above idle ones and the leader above all, and drains and writes nothing", async () => {
+        scaler.onObserved(look(2, workers, 2));
+        await clock.advance(60_000);
+        expect(Math.min(cost("w1"), cost("w2"))).to.be.above(Math.max(cost("w3"), cost("w4")));
+        expect(cost("lead")).to.be.above(cost("w1"));
+        expect([cluster.writes, drained(), cluster.deleted]).to.deep.equal([[], [], []]);
+      });
+
+      it("prices a pod anew as soon as it gets its first segment, and once it has none", async () => {
+        scaler.onObserved(look(4, workers, 4));
+        await clock.advance(0);
+        expect(new Set(["w1", "w2", "w3", "w4"].map(cost)).size).to.equal(1);
+        scaler.onObserved(look(2, workers, 2));
+        await clock.advance(0);
+        expect(Math.max(cost("w3"), cost("w4"))).to.be.below(0);
+        scaler.onObserved(look(3, workers, 3));
+        await clock.advance(0);
+        expect([cost("w3"), cost("w4") < 0]).to.deep.equal([cost("w1"), true]);
+      });
+
+      it("writes to no pod whose price is right already: idle ones without a price are the cheapest", async () => {
+        const patched: string[] = [];
+        const patchPod = cluster.patchPod.bind(cluster);
+        cluster.patchPod = (name, change) => (change.annotations && patched.push(name), patchPod(name, change));
+        for (let i = 0; i < 5; i++) {
+          scaler.onObserved(look(2, workers, 2));
+          await clock.advance(15_000);
+        }
+        expect(patched.toSorted()).to.deep.equal(["lead", "w1", "w2"]);
+      });
+
+      it("never prices a busy pod lower for others that are only coming", async () => {
+        scaler.onObserved(look(2, ["lead", "w1", "w2"], 2));
+        await clock.advance(60_000);
+        expect([cost("w1"), cost("w2")].every((price) => price > 0)).to.equal(true);
+      });
+
+      it("replaces a victim that the native scaler had asked to drain, for it takes no more work", async () => {
+        cluster.settings = { SCALER: "native" };
+        scaler.onObserved(look(3, workers, 3));
+        await clock.advance(31_000);
+        expect(drained()).to.deep.equal(["w4"]);
+        cluster.settings = { SCALER: mode };
+        scaler.onCluster();
+        await clock.advance(60_000);
+        expect([cluster.writes, cluster.deleted]).to.deep.equal([[], ["w4"]]);
+      });
+
+      it("takes the count over where it stands, and gives it back so: nothing is written, drained or deleted", async () => {
+        for (const scaler_ of ["native", mode, "native"]) {
+          cluster.settings = { SCALER: scaler_ };
+          scaler.onCluster();
+          scaler.onObserved(look(4, workers, 4));
+          await clock.advance(60_000);
+        }
+        expect([cluster.writes, drained(), cluster.deleted]).to.deep.equal([[], [], []]);
+      });
+
+      it("begins the native scaler's cooldown anew: what was needed meanwhile nobody has watched", async () => {
+        cluster.settings = { SCALER: "native" };
+        scaler.onObserved(look(3, workers, 3));
+        await clock.advance(15_000);
+        cluster.settings = { SCALER: mode };
+        scaler.onCluster();
+        await clock.advance(600_000);
+        cluster.settings = { SCALER: "native" };
+        scaler.onCluster();
+        await clock.advance(29_000);
+        expect([cluster.writes, drained()]).to.deep.equal([[], []]);
+      });
+    });
+
+  describe("and who else has the count", () => {
+    const hpa = "kube-controller-manager";
+    const owned = (by: string | undefined) => void (cluster.view = { ...cluster.view!, foreignScaler: by });
+    const say = (mode: string, version: string): void => {
+      [cluster.settings, cluster.version] = [{ SCALER: mode }, version];
+      scaler.onCluster();
+    };
+    const wants = async (segments: number, ms = GATHERED_MS): Promise<void> => {
+      scaler.onObserved(look(segments));
+      await clock.advance(ms);
+    };
+    /** As Kubernetes does: who writes owns. */
+    beforeEach(async () => {
+      const writeScale = cluster.writeScale.bind(cluster);
+      cluster.writeScale = (from, to) => (owned(undefined), writeScale(from, to));
+      say("native", "1");
+      await clock.advance(0);
+      await wants(2);
+    });
+
+    it("scales on after a switch from KEDA, whose HPA still owns the count though it has gone", async () => {
+      say("keda", "2");
+      await wants(2);
+      owned(hpa);
+      say("native", "3");
+      await wants(2, 600_000);
+      await wants(5);
+      expect([cluster.writes, told]).to.deep.equal([["3->6"], ["3->6 segments"]]);
+    });
+
+    it("bears an HPA that writes once more while it goes, and no later", async () => {
+      say("keda", "2");
+      await wants(2);
+      say("native", "3");
+      await wants(2, 1_000);
+      owned(hpa);
+      await wants(5, 1_000);
+      owned(hpa);
+      await wants(6, 90_000);
+      expect(cluster.writes).to.deep.equal(["3->6", "6->7"]);
+      owned(hpa);
+      await wants(8, 60_000);
+      expect([cluster.writes.length, told.at(-1)]).to.deep.equal([2, "held foreign"]);
+    });
+
+    it("leaves the count to who wrote it without a word of the operator's, until there is one", async () => {
+      owned("kubectl");
+      await wants(5, 60_000);
+      expect([cluster.writes, told]).to.deep.equal([[], ["held foreign"]]);
+      say("native", "2");
+      await wants(5);
+      expect(cluster.writes).to.deep.equal(["3->6"]);
+      owned("kubectl");
+      await wants(6, 60_000);
+      expect(cluster.writes).to.deep.equal(["3->6"]);
+    });
+
+    it("knows that also as the next leader: what the last one knew is in its word on the fleet", async () => {
+      owned("kubectl");
+      await wants(5, 60_000);
+      const { countOwner } = scaler.told();
+      expect(countOwner).to.deep.equal({ version: "1", inherited: null });
+      end.abort();
+      await clock.advance(0);
+      await running;
+      store.published = { countOwner } as FleetView;
+      end = new AbortController();
+      running = scaler.run(end.signal);
+      await clock.advance(0);
+      await wants(5, 60_000);
+      expect(cluster.writes).to.deep.equal([]);
+      say("native", "2");
+      await wants(5);
+      expect(cluster.writes).to.deep.equal(["3->6"]);
+    });
+  });
+
+  it("tells KEDA no smaller number than there is while an earlier life may still run, and larger ones at once", async () => {
+    const said: number[] = [];
+    bus.on("scaling:observed", ({ desired }) => said.push(desired));
+    cluster.settings = { SCALER: "keda" };
+    cluster.view = { ...cluster.view!, replicas: 6 };
+    await clock.advance(0);
+    scaler.onObserved(look(2), { mayShrink: false });
+    await clock.advance(60_000);
+    expect(said).to.deep.equal([]);
+    scaler.onObserved(look(7), { mayShrink: false });
+    await clock.advance(0);
+    scaler.onObserved(look(2));
+    await clock.advance(0);
+    expect(said).to.deep.equal([8, 3]);
   });
 
   it("labels the leader's pod, and no other", async () => {

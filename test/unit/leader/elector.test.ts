@@ -220,6 +220,24 @@ describe("leader/elector Elector", () => {
     expect(at / 0.95).to.be.within(1, T.leaseMs / 1.05);
   });
 
+  it("goes on as a candidate though its work ended by throwing what had stopped it, as a call does that is broken off", async () => {
+    const own = { fitness: FIT, begun: 0 };
+    const lead = (signal: AbortSignal): Promise<void> => {
+      own.begun += 1;
+      return clock.sleep(1e9, signal);
+    };
+    const elector = new Elector({ election, clock, random: () => 0, timings: T, self: sid("a"), fitness: () => own.fitness, bus: bus() });
+    const end = new AbortController();
+    let fault: unknown;
+    running.push({ end, ended: elector.run(lead, end.signal).catch((error: unknown) => (fault = error)) });
+    await clock.advance(500);
+    own.fitness = { ...FIT, isBarred: true };
+    await clock.advance(2_000);
+    own.fitness = FIT;
+    await clock.advance(5_000);
+    expect([fault, own.begun]).to.deep.equal([undefined, 2]);
+  });
+
   it("waits less for its work where everything is faster", async () => {
     const timings = electionTimings(200);
     const { ended } = start("a", { endMs: 30_000, timings });

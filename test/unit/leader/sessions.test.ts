@@ -72,6 +72,19 @@ describe("leader/sessions Sessions", () => {
     expect(ended.length).to.equal(1);
   });
 
+  it("does not stand for election while it has lost sight of the books: it could not lead, and would keep others from it", async () => {
+    const isBarred = (): boolean => sessions.fitness(null, { isDraining: false, isIdle: true }).isBarred;
+    await clock.advance(1_500);
+    store.goAway();
+    await clock.advance(1_000);
+    expect(isBarred()).to.equal(false);
+    await clock.advance(2_000);
+    expect(isBarred()).to.equal(true);
+    store.comeBack();
+    await clock.advance(1_000);
+    expect(isBarred()).to.equal(false);
+  });
+
   it("calls only those seasoned that have lived for L under its eyes, in one process", async () => {
     let seq = 0;
     const renew = (id: string, inc = 1): void => store.put("workers", aWorker(id, { inc, hbSeq: ++seq }));
@@ -94,6 +107,27 @@ describe("leader/sessions Sessions", () => {
     expect([...sessions.suspects()]).to.deep.equal(["degraded"]);
     await clock.advance(T.softMs);
     expect([...sessions.suspects()]).to.have.members(["silent", "degraded"]);
+  });
+
+  it("tells who lives by its Lease alone, and since when, by the same second at each look", async () => {
+    let version = 0;
+    const lease = { sid: sid("silent"), inc: 1, incarnation: "life", revoked: false };
+    const leases = () => new Map([[sid("silent"), { lease, version: String(++version) }]]);
+    const cluster = { leases, pods: () => [], writeLease: () => Promise.reject(new Error("nobody is ended")) };
+    const own = new Sessions({ store, clock, timings: T, bus: new EventEmitter(), self: sid("me"), incarnation: "life", cluster });
+    const looking = own.run(() => {}, end.signal);
+    const since = new Date(Math.round(clock.wall().getTime() / 1_000) * 1_000);
+    await clock.advance(T.softMs - 1);
+    expect(own.headless()).to.deep.equal([]);
+    for (const ms of [1, 500, 700, 10_000]) {
+      await clock.advance(ms);
+      expect(own.headless()).to.deep.equal([{ sid: "silent", since }]);
+    }
+    store.put("workers", aWorker("silent", { hbSeq: 7 }));
+    await clock.advance(1_000);
+    expect(own.headless()).to.deep.equal([]);
+    end.abort();
+    await looking;
   });
 
   it("counts nobody's silence through an outage of its own", async () => {

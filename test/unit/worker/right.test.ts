@@ -170,6 +170,15 @@ describe("worker/worker: by what right", () => {
       ]);
     });
 
+    it("waits no longer than it may while MongoDB is away, and then stops its bots: nobody can be announced", async () => {
+      await drain();
+      store.goAway();
+      await clock.advance(19_000);
+      expect(engine.running()).to.deep.equal(["a"]);
+      await clock.advance(14_000);
+      expect(engine.running()).to.deep.equal([]);
+    });
+
     it("waits no longer than it may for a target that does not get ready", async () => {
       await drain();
       store.put("segments", aSegment(segment, { state: "assigned", owner: sid("w"), epoch: epoch(7), target: sid("b") }));
