@@ -108,6 +108,13 @@ export const DASHBOARD_ROWS: readonly Row[] = [
         queries: [{ expr: "min by (store) (botrunner_store_up{S})", legend: "{{store}}" }],
       },
       {
+        title: "Time without MongoDB's word",
+        about: "The worker lives by its Lease alone. After 15 min of it, while the leader reaches MongoDB, it gives its bots up.",
+        unit: "s",
+        queries: [{ expr: "max by (pod) (botrunner_headless_seconds{S})", legend: "{{pod}}" }],
+        isStill: true,
+      },
+      {
         title: "Comparing what runs with what should",
         about: "How long a list of all containers takes. Slow: the Docker Engine is.",
         unit: "s",

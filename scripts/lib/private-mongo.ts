@@ -125,7 +125,8 @@ const makeVenv = (dir: string, complete: string): Promise<string> => {
   return run("flock", [`${dir}.lock`, "sh", "-c", script, "sh", dir, complete, requirements]);
 };
 
-async function freePort(host: string): Promise<number> {
+/** A port that nobody listens on now. */
+export async function freePort(host: string): Promise<number> {
   const server = createServer();
   await new Promise<void>((done) => server.listen(0, host, done));
   const { port } = server.address() as AddressInfo;

@@ -1,10 +1,12 @@
 // Prometheus and Grafana: off by themselves, switched on by values alone, never by what a cluster happens to have.
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { expect } from "chai";
+import { parse } from "yaml";
 
-import { helms, render, type Values, withChart } from "../support/chart.ts";
+import { chartDir, helms, render, type Thing, type Values, withChart } from "../support/chart.ts";
+import { rulesFor } from "../support/rules.ts";
 
 const on = (key: string, more: Values = {}): Values => ({ monitoring: { [key]: { enabled: true, ...more } } });
 
@@ -71,6 +73,14 @@ for (const helm of helms)
         const other = render(helm, on("prometheusRule"), { chart, release: "blue" }).text("PrometheusRule");
         expect(other).to.include('service="blue-runtime-service"').and.not.to.include("%SELECTOR%");
       });
+    });
+
+    it("hands on the rules that promtool has tried, and the dashboard", () => {
+      const rule = render(helm, on("prometheusRule")).one("PrometheusRule");
+      expect(rule["spec"]).to.deep.equal(parse(rulesFor('namespace="runtime",service="runtime-service"')));
+      const { data } = render(helm, on("dashboards")).one("ConfigMap", "runtime-dashboards") as Thing & { data: Record<string, string> };
+      expect(Object.keys(data)).to.deep.equal(["bot-runner.json"]);
+      expect(data["bot-runner.json"]).to.equal(readFileSync(join(chartDir, "files/dashboards/bot-runner.json"), "utf8"));
     });
 
     it("hands each dashboard on byte for byte, under the label that Grafana looks for", () => {

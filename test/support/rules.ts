@@ -34,6 +34,7 @@ export async function exportedNames(): Promise<Set<string>> {
   metrics.setFleet(figures, { shared: 0, handOverMs: 0 });
   metrics.setScaling({ desired: 1, min: 1, max: 1, foreign: false });
   metrics.watchFence({ remainingMs: () => 0, trips: () => 0 });
+  metrics.watchHeadless(() => 0);
   const text = await metrics.registry.metrics();
   return new Set([...text.matchAll(/^([a-zA-Z_:][\w:]*)[{ ]/gm)].map(([, name = ""]) => name));
 }

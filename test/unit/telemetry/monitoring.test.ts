@@ -70,6 +70,13 @@ describe("docs/runbooks.md", () => {
 });
 
 describe("docs/monitoring.md", () => {
+  it("is held against every metric that the source has, those of a leader or a cluster too", async () => {
+    const source = readFileSync(new URL("../../../src/telemetry/metrics.ts", import.meta.url), "utf8");
+    const names = [...source.matchAll(/"(botrunner_\w+)"/g)].map(([, name = ""]) => name);
+    const exported = await exportedNames();
+    expect(names.filter((name) => !exported.has(name) && !exported.has(`${name}_count`))).to.deep.equal([]);
+  });
+
   it("names every metric of the product's own, and no others", async () => {
     const names = [...(await exportedNames())].filter((name) => name.startsWith("botrunner_") && !/_(bucket|sum)$/.test(name));
     const named = new Set([...monitoring.matchAll(/`(botrunner_\w+)(?:\{\w+\})?`/g)].map(([, name]) => name));
