@@ -24,11 +24,12 @@ const usage = `Usage: npm run faults:cluster -- [options]
   --timings default|ci  the protocol's timings; ci doubles them and their bounds (default: ci)
   --rows 6,8,10+11      only these rows of the table
   --n N                 occurrences of each row (default: as published)
-  --short               a selection, once, in less than 4 minutes after the cluster is up
+  --short               a selection, once or N times, in less than 4 minutes after the cluster is up
   --no-control          without the positive control
   --seed S              chooses victims (default: from the clock)
   --json FILE           every case as JSON
   --page FILE           the page whose part on Kubernetes is written (default: docs/faults.md after a whole run with --timings default)
+  --logs DIR            where the logs of pods go that were replaced, and of all pods after a round that failed
   --from A.json,B.json  plays nothing: judges and tells what earlier runs have saved
 
 Needs what scripts/cluster needs: root, and the images and programs that it builds once.
@@ -59,9 +60,9 @@ try {
 
 async function measure(): Promise<void> {
   const wanted = clusterRows.filter(({ number }) => options.rows?.includes(number) ?? true);
-  const plan = options.isShort ? planShortCluster(wanted, options.seed) : planFull(wanted, options.n);
+  const plan = options.isShort ? planShortCluster(wanted, options.seed, options.n) : planFull(wanted, options.n);
   say("bringing a cluster up");
-  const fleet = await ClusterStage.open({ ...SHAPE, segments: SEGMENTS, say, profile: options.timings });
+  const fleet = await ClusterStage.open({ ...SHAPE, segments: SEGMENTS, say, profile: options.timings, logDir: options.logs });
   const save = async (): Promise<void> => {
     Object.assign(measured, await fleet.fleet.sink.ask("figures"));
     if (options.json === undefined) return;
@@ -79,10 +80,6 @@ async function measure(): Promise<void> {
     };
     for (const [round, batch] of plan.entries()) {
       if (interrupt.aborted) break;
-      // What the last round leaves behind need not be good for another one.
-      const isLast = options.isShort && round === plan.length - 1;
-      if (isLast) await control();
-      fleet.renews = !isLast;
       const name = batch.map(({ number }) => `row ${number}`).join(" and ");
       say(`${round + 1}/${plan.length} ${name}: ${[...new Set(batch.map(({ fault }) => fault))].join(", ")}`);
       const same = plan.slice(0, round).filter((other) => other[0] === batch[0]).length;
@@ -90,6 +87,7 @@ async function measure(): Promise<void> {
       const played = await playRound(batch, variant, { fleet, isShort: options.isShort, random, choose: chooseOnNodes });
       for (const one of played) tellCase(one, say);
       measured.cases.push(...played);
+      if (played.some(({ verdict }) => verdict !== "pass")) await fleet.saveLogs();
       await save();
     }
     await control();
@@ -150,6 +148,7 @@ function readOptions() {
         seed: { type: "string" },
         json: { type: "string" },
         page: { type: "string" },
+        logs: { type: "string" },
         from: { type: "string" },
         help: { type: "boolean", default: false },
       },
@@ -175,6 +174,8 @@ function readOptions() {
   }
 }
 
-function pick({ json, page, from }: { readonly json?: string; readonly page?: string; readonly from?: string }) {
-  return { json, page, from: from?.split(",") };
+type Files = { readonly json?: string; readonly page?: string; readonly logs?: string; readonly from?: string };
+
+function pick({ json, page, logs, from }: Files) {
+  return { json, page, logs, from: from?.split(",") };
 }

@@ -36,14 +36,12 @@ export function chooseOnNodes(rows: readonly Wanted[], { owners, leader }: Candi
 /** What is played at the same time: quiet rows with quiet rows, for a bot that moves may move to any worker. */
 const FIRST = [["6", "7"], ["4", "8"], ["18"]];
 /** One of these more, which the seed picks. */
-const IN_TURN = [["2"], ["5"], ["16"], ["5b"], ["9"], ["1"]];
-/** After another leader the fleet takes its time until it is led by an idle worker again. Nothing here needs a pod in which no
- *  process has ended yet. */
-const LAST = [["3", "12"]];
+const IN_TURN = [["2"], ["5"], ["16"], ["5b"], ["9"], ["1"], ["3"], ["12"]];
 
-/** What the gate plays within its time. */
-export function planShortCluster(rows: readonly ClusterRow[], seed: number): Batch<ClusterRow>[] {
+/** What the gate plays within its time; `times` over. */
+export function planShortCluster(rows: readonly ClusterRow[], seed: number, times = 1): Batch<ClusterRow>[] {
   const turn = IN_TURN[seed % IN_TURN.length] ?? [];
   const find = (number: string): ClusterRow[] => rows.filter((row) => row.number === number);
-  return [...FIRST, turn, ...LAST].map((batch) => batch.flatMap(find)).filter((batch) => batch.length > 0);
+  const once = [...FIRST, turn].map((batch) => batch.flatMap(find)).filter((batch) => batch.length > 0);
+  return Array<typeof once>(times).fill(once).flat();
 }

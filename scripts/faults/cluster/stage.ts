@@ -1,4 +1,6 @@
 // The fleet in a cluster that faults happen to: the chart's release, as many pods as it is told, and beacons as bots.
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import type { Db } from "mongodb";
@@ -28,6 +30,8 @@ export type ClusterStageOptions = {
   readonly bots: number;
   readonly segments: number;
   readonly everyMs: number;
+  /** Gets what each pod's runtime has logged: of replaced ones, and of all after a round that failed. @default nobody */
+  readonly logDir?: string | undefined;
 };
 
 const NAMESPACE = "faults";
@@ -40,8 +44,6 @@ export class ClusterStage implements Stage<Pod> {
   readonly release: Release;
   readonly bots: readonly string[];
   readonly everyMs: number;
-  /** Whether pods whose containers have ended are replaced: the kubelet would let the next end wait. */
-  renews = true;
   readonly #lag: Companion<LagAnswers>;
   readonly #get: Get;
   readonly #replaced = new Set<string>();
@@ -183,11 +185,12 @@ export class ClusterStage implements Stage<Pod> {
     if (pods.length !== this.options.pods) faults.push(`${pods.length} pods, expected ${this.options.pods}`);
     for (const node of this.cluster.nodes) if (!(await this.isNodeReady(node))) faults.push(`${node}: not ready`);
     const ended = pods.find(({ uid, restarts, isTerminating }) => restarts > 0 && !isTerminating && !this.#replaced.has(uid));
-    if (this.renews && ended !== undefined) {
+    if (ended !== undefined) {
       // One at a time: the others carry its bots.
       if (faults.length === 0) {
         this.#replaced.add(ended.uid);
         this.options.say(`  ${ended.name} is replaced: its containers have ended ${ended.restarts} times`);
+        await this.saveLogs([ended]);
         await this.deletePod(ended);
       }
       faults.push(`${ended.name}: to be replaced`);
@@ -206,6 +209,17 @@ export class ClusterStage implements Stage<Pod> {
       if (faults.length > 0 && performance.now() > end)
         throw new Error(`Cannot settle the fleet within ${limitMs / 1_000} s:\n${faults.join("\n")}`);
       await sleep(300);
+    }
+  }
+
+  /** Writes all that these pods' runtimes have said, all lives of their containers that the kubelet keeps. */
+  async saveLogs(pods?: readonly Pod[]): Promise<void> {
+    const { logDir } = this.options;
+    if (logDir === undefined) return;
+    await mkdir(logDir, { recursive: true });
+    for (const { name } of pods ?? (await this.#pods())) {
+      const of = (...more: string[]) => this.release.kubectl("logs", name, "-c", "runtime", "--timestamps", ...more).catch(() => "");
+      await writeFile(join(logDir, `${name}.log`), `${await of("--previous")}---\n${await of()}`);
     }
   }
 
