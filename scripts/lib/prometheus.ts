@@ -27,6 +27,9 @@ export interface PrometheusOptions extends Place {
   readonly everySeconds: number;
 }
 
+/** A step that no value fits between, wherever in it the scrape was. */
+const STEPS_PER_SCRAPE = 4;
+
 export class PrivatePrometheus {
   readonly #at: string;
   readonly #everySeconds: number;
@@ -82,7 +85,10 @@ export class PrivatePrometheus {
 
   /** What a panel of the time since the start would show. @throws {Error} with Prometheus' own words */
   async range(query: string): Promise<Answer[]> {
-    const window = { start: String(this.#startedAt / 1_000), end: String(Date.now() / 1_000), step: String(this.#everySeconds) };
+    const [end, step] = [Date.now() / 1_000, this.#everySeconds / STEPS_PER_SCRAPE];
+    // Counted from the end, so that the last step is now: what `last` has seen is in here, too.
+    const start = end - step * Math.floor((end - this.#startedAt / 1_000) / step);
+    const window = { start: String(start), end: String(end), step: String(step) };
     const found = await this.#ask("query_range", { query, ...window });
     return found.map(({ metric, values = [] }) => ({ metric, values: values.map(([, value]) => value) }));
   }

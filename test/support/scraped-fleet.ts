@@ -105,6 +105,7 @@ export class ScrapedFleet {
     await worker.runtime.stop();
     await this.sees(`sum(botrunner_handover_gap_seconds_count{${SELECTOR}}) > 0`);
     await this.sees(`${running} == 2`);
+    await this.sees(`max(botrunner_workers_available{${SELECTOR}}) == 1`);
     const leader = await this.#find(leading);
     await leader.runtime.stop();
     await this.sees(`count(botrunner_build_info{${SELECTOR}}) == 1`);
