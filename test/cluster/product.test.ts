@@ -5,6 +5,8 @@ import { ClusterFleet } from "../../scripts/lib/cluster/fleet.ts";
 import { manyPods } from "./many-pods.ts";
 import { plainManifest } from "./plain-manifest.ts";
 import { realEngines } from "./real-engines.ts";
+import { refusals } from "./refusals.ts";
+import { rollouts } from "./rollouts.ts";
 
 describe("the product in a cluster", function () {
   this.timeout(300_000);
@@ -18,5 +20,7 @@ describe("the product in a cluster", function () {
 
   realEngines(() => fleet);
   manyPods(() => fleet);
+  rollouts(() => fleet);
+  refusals(() => fleet);
   plainManifest(() => fleet);
 });
