@@ -112,15 +112,22 @@ const idle = (id: string, over: object = {}) => aDocument(id, { command: ["sleep
     const watching = fleet.engine.watch((hint) => hints.push(hint), over.signal);
     await fleet.start(idle("a"), idle("b"));
     for (const id of ["a", "b"]) await w.untilRuns(id);
+    const before = await containers();
     await signalDocker(place.runDir, "SIGKILL");
     await docker.restart();
     await eventually("both ends are recorded", async () => w.runs().length === 2);
+    // The end is recorded before the status: that still tells of the run before.
+    await eventually("two other containers run", async () => {
+      const now = await containers();
+      return now.length === 2 && now.every((c) => c.endsWith(" running") && !before.includes(c));
+    });
     for (const id of ["a", "b"]) await w.untilRuns(id);
     expect(w.runs().map(({ oom, endedWhy }) => [oom, endedWhy])).to.deep.equal([
       ["no", "lost"],
       ["no", "lost"],
     ]);
     const [first = ""] = (await bare.listContainers({ filters: { label: ["botrunner.bot=a"] } })).map(({ Id }) => Id);
+    expect(first).to.not.equal("");
     hints.length = 0;
     await bare.getContainer(first).kill();
     await eventually("a hint", async () => hints.includes("a"));
