@@ -46,8 +46,10 @@ for (const helm of helms)
       for (const command of commands) if (/deployment\//.test(command)) expect(command).to.include("deployment/blue-runtime");
     });
 
-    it("say the bounds as they are, and that nobody scales when nobody does", () => {
+    it("say the bounds as they are, who keeps them, and that nobody scales when nobody does", () => {
       expect(notesOf(helm, { scaling: { minReplicas: 2, maxReplicas: 10_000 } })).to.include("keeps 2 to 10000 pods");
+      const keda = notesOf(helm, { scaling: { mode: "keda", keda: { serverAddress: "http://p" } } });
+      expect(keda).to.include("KEDA keeps 3 to 40 pods").and.to.include("--set scaling.maxReplicas=60");
       const none = notesOf(helm, { scaling: { mode: "none" } });
       expect(none).to.include("scales nothing itself (scaling.mode is none)").and.not.to.include("keeps");
       expect(none).to.include("--reset-then-reuse-values --set scaling.mode=native");
