@@ -13,16 +13,14 @@ import { freePort } from "./private-mongo.ts";
 import { ensurePrometheus } from "./promtool.ts";
 import { recordProcess } from "./run-dir.ts";
 
-/** What it asks, and the labels that all series from there get. */
-type Target = { readonly address: string; readonly labels: Readonly<Record<string, string>> };
-
 /** One series of an answer: its labels, and its values in the order of time, as Prometheus writes them. */
 export type Answer = { readonly metric: Readonly<Record<string, string>>; readonly values: readonly string[] };
 
 export interface PrometheusOptions extends Place {
-  readonly targets: readonly Target[];
-  /** A rules file's text. */
-  readonly rules: string;
+  /** What is asked, in the words of Prometheus' `scrape_configs`. */
+  readonly scrapes: readonly object[];
+  /** A rules file's text. @default none */
+  readonly rules?: string;
   /** Between two scrapes, and two looks at the rules. */
   readonly everySeconds: number;
 }
@@ -43,7 +41,7 @@ export class PrivatePrometheus {
   }
 
   static async start(options: PrometheusOptions): Promise<PrivatePrometheus> {
-    const { runDir, cacheDir, say, targets, rules, everySeconds } = options;
+    const { runDir, cacheDir, say, scrapes, rules = "", everySeconds } = options;
     const program = await ensurePrometheus(cacheDir, say);
     const at = `127.0.0.1:${await freePort("127.0.0.1")}`;
     const [config, ruleFile, logFile] = ["prometheus.yaml", "rules.yaml", "prometheus.log"].map((name) => join(runDir, name)) as [
@@ -58,7 +56,7 @@ export class PrivatePrometheus {
       stringify({
         global: { scrape_interval: interval, scrape_timeout: interval, evaluation_interval: interval },
         rule_files: [ruleFile],
-        scrape_configs: [{ job_name: "runtime", static_configs: targets.map(({ address, labels }) => ({ targets: [address], labels })) }],
+        scrape_configs: scrapes,
       }),
     );
     const log = openSync(logFile, "a");

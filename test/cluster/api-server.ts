@@ -5,12 +5,11 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { parseAllDocuments } from "yaml";
 
-import { openCache } from "../../scripts/lib/cache.ts";
 import type { Cluster } from "../../scripts/lib/cluster/cluster.ts";
-import { ensureCrds } from "../../scripts/lib/cluster/crds.ts";
 import { run } from "../../scripts/lib/command.ts";
 import { readDeployment } from "../../src/kubernetes/deployment.ts";
 import type { RawObject } from "../../src/kubernetes/objects.ts";
+import { applyCrds } from "./crds.ts";
 import { webPod } from "./pods.ts";
 
 const chart = new URL("../../chart/", import.meta.url).pathname;
@@ -36,10 +35,7 @@ export function apiServer(cluster: () => Cluster): void {
 
   it("takes the kinds of KEDA and of the Prometheus operator", async () => {
     await kubectl("create", "namespace", namespace);
-    const crds = await ensureCrds({ cacheDir: await openCache(process.env), say: () => undefined });
-    const files = crds.flatMap((file) => ["-f", file]);
-    await kubectl("apply", "--server-side", ...files);
-    await kubectl("wait", "--for=condition=Established", "--timeout=30s", ...files);
+    await applyCrds(kubectl);
   });
 
   for (const helm of ["helm3", "helm4"])

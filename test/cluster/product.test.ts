@@ -7,6 +7,7 @@ import { plainManifest } from "./plain-manifest.ts";
 import { realEngines } from "./real-engines.ts";
 import { refusals } from "./refusals.ts";
 import { rollouts } from "./rollouts.ts";
+import { upgrades } from "./upgrades.ts";
 
 describe("the product in a cluster", function () {
   this.timeout(300_000);
@@ -22,5 +23,6 @@ describe("the product in a cluster", function () {
   manyPods(() => fleet);
   rollouts(() => fleet);
   refusals(() => fleet);
+  upgrades(() => fleet);
   plainManifest(() => fleet);
 });

@@ -180,9 +180,7 @@ export function realEngines(fleet: () => ClusterFleet): void {
     it("leaves nothing when it is uninstalled: the bots are told to end", async () => {
       await release.uninstall();
       await until("the end of all pods", 120_000, async () => (await release.pods()).length === 0 || undefined);
-      const kinds = "all,leases,configmaps,secrets,serviceaccounts,roles,rolebindings,poddisruptionbudgets";
-      const names = (await release.kubectl("get", kinds, "-o", "name")).trim().split("\n");
-      expect(names.toSorted()).to.deep.equal(["configmap/kube-root-ca.crt", "serviceaccount/default"]);
+      expect(await release.left()).to.deep.equal([]);
       const lives = await fleet().lives(third);
       const latest = third.map((id) =>
         lives

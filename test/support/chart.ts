@@ -5,6 +5,10 @@ import { join } from "node:path";
 
 import { parseAllDocuments } from "yaml";
 
+import { mergeValues as merge, type Values } from "../../scripts/lib/cluster/merge-values.ts";
+
+export { merge, type Values };
+
 export const chartDir = join(import.meta.dirname, "..", "..", "chart");
 export const example = join(chartDir, "..", "values.example.yaml");
 
@@ -26,8 +30,6 @@ function helm(name: string, module: string): Helm {
   }
   return { name, path };
 }
-
-export type Values = { readonly [key: string]: unknown };
 
 /** The least that an installation must say. */
 export const LEAST: Values = { image: { repository: "mine/runtime" }, mongodb: { uri: "mongodb://mongo:27017" } };
@@ -111,13 +113,4 @@ export function withChart<T>(change: (dir: string) => void, use: (dir: string) =
   } finally {
     rmSync(dir, { recursive: true });
   }
-}
-
-export function merge(base: Values, over: Values): Values {
-  const isGroup = (value: unknown): value is Values => typeof value === "object" && value !== null && !Array.isArray(value);
-  const merged = Object.entries(over).map(([key, value]) => {
-    const before = base[key];
-    return [key, isGroup(before) && isGroup(value) ? merge(before, value) : value];
-  });
-  return { ...base, ...(Object.fromEntries(merged) as Values) };
 }

@@ -65,10 +65,15 @@ export class ScrapedFleet {
       const targets = [];
       for (const { name, runtime } of pods) {
         const port = await eventually(`${name} listens`, async () => runtime.port || undefined, LIMIT_MS);
-        targets.push({ address: `127.0.0.1:${port}`, labels: { namespace: "bots", service: "runtime-service", pod: name } });
+        targets.push({ targets: [`127.0.0.1:${port}`], labels: { namespace: "bots", service: "runtime-service", pod: name } });
       }
       const place = { runDir: run.dir, cacheDir: await openCache(process.env), say: () => {} };
-      const prometheus = await PrivatePrometheus.start({ ...place, targets, rules: rulesFor(SELECTOR), everySeconds: 1 });
+      const prometheus = await PrivatePrometheus.start({
+        ...place,
+        scrapes: [{ job_name: "runtime", static_configs: targets }],
+        rules: rulesFor(SELECTOR),
+        everySeconds: 1,
+      });
       undo.push(prometheus.stop);
       const fleet = new ScrapedFleet({ prometheus, pods, undo });
       await fleet.sees(`count(botrunner_leader{${SELECTOR}} == 0) == ${PODS.length}`);

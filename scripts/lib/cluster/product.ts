@@ -9,6 +9,7 @@ import { segmentOf } from "../../../src/core/segment.ts";
 import { run, until } from "../command.ts";
 import { type Asked, readAudit } from "./audit.ts";
 import type { Cluster } from "./cluster.ts";
+import { mergeValues } from "./merge-values.ts";
 
 export interface ReleaseOptions {
   /** `bin`: where kubectl and Helm lie; empty: wherever the PATH says. */
@@ -34,6 +35,8 @@ export interface Pod {
   readonly isReady: boolean;
   readonly isTerminating: boolean;
   readonly phase: string;
+  /** In ms since 1970, to the second. */
+  readonly createdAt: number;
   readonly restarts: number;
   readonly containers: readonly string[];
 }
@@ -77,7 +80,7 @@ export class Release {
     const path = join(cluster.runDir, `${namespace}-values.json`);
     const mongodb = { uri: mongoUri, database: this.db.databaseName };
     const bots = { maxSegment };
-    await writeFile(path, JSON.stringify(merge({ mongodb, bots }, merge(this.options.values, values))));
+    await writeFile(path, JSON.stringify(mergeValues({ mongodb, bots }, mergeValues(this.options.values, values))));
     const more = verb === "install" ? ["--create-namespace"] : [];
     return this.#run(helm, [verb, NAME, chart, "-n", namespace, "-f", path, ...more]);
   }
@@ -97,6 +100,13 @@ export class Release {
 
   uninstall(): Promise<string> {
     return this.#run(this.options.helm ?? "helm4", ["uninstall", NAME, "-n", this.options.namespace]);
+  }
+
+  /** Objects in the namespace, but for those that every namespace has. */
+  async left(): Promise<string[]> {
+    const kinds = "all,leases,configmaps,secrets,serviceaccounts,roles,rolebindings,poddisruptionbudgets";
+    const names = (await this.kubectl("get", kinds, "-o", "name")).trim().split("\n");
+    return names.filter((name) => !["", "configmap/kube-root-ca.crt", "serviceaccount/default"].includes(name));
   }
 
   /** `helm test`: what it printed. @throws with that when the test failed */
@@ -178,6 +188,7 @@ export function readPods({ items }: RawPods): Pod[] {
       isReady: status.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True") ?? false,
       isTerminating: metadata.deletionTimestamp !== undefined,
       phase: status.phase,
+      createdAt: Date.parse(metadata.creationTimestamp),
       restarts: states.reduce((sum, { restartCount }) => sum + restartCount, 0),
       containers: states.map(({ containerID = "" }) => containerID),
     };
@@ -201,7 +212,12 @@ export function namesInSegments(count: number, taken: readonly string[] = [], ma
 type RawContainer = { readonly restartCount: number; readonly containerID?: string };
 export type RawPods = {
   readonly items: readonly {
-    readonly metadata: { readonly name: string; readonly uid: string; readonly deletionTimestamp?: string };
+    readonly metadata: {
+      readonly name: string;
+      readonly uid: string;
+      readonly creationTimestamp: string;
+      readonly deletionTimestamp?: string;
+    };
     readonly spec: { readonly nodeName?: string };
     readonly status: {
       readonly phase: string;
@@ -212,13 +228,3 @@ export type RawPods = {
   }[];
 };
 type RawStatus = { readonly _id: string; readonly state: string; readonly worker: string; readonly container: string };
-type Values = Readonly<Record<string, unknown>>;
-
-function merge(under: Values, over: Values): Values {
-  const isMap = (value: unknown): value is Values => typeof value === "object" && value !== null && !Array.isArray(value);
-  const both = Object.entries(over).map(([key, value]) => {
-    const below = under[key];
-    return [key, isMap(value) && isMap(below) ? merge(below, value) : value] as const;
-  });
-  return { ...under, ...Object.fromEntries(both) };
-}
