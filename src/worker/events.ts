@@ -20,6 +20,7 @@ export type WorkerEvents = {
   "bot:start-failed": [{ bot: BotId; retryMs: number | undefined; error: unknown }];
   /** A look at the bot ended in a fault; it is looked at again in `retryMs`. Unexpected faults are ours to mend. */
   "bot:visit-failed": [{ bot: BotId; retryMs: number; expected: boolean; error: unknown }];
+  /** As this process sees the bot: the first `from` is undefined, whatever an earlier owner has reported. */
   "bot:state": [{ bot: BotId; from: BotState | undefined; to: BotState | undefined }];
   /** The bot's name is held by a container that is not ours. */
   "bot:name-taken": [{ bot: BotId }];

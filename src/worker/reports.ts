@@ -33,6 +33,8 @@ export class Reports {
   readonly #sid: SessionId;
   readonly #worker: string;
   readonly #last = new Map<BotId, Fields>();
+  /** What this process has told of a bot. Not what it remembers: that is another process's word, and nobody here has counted it. */
+  readonly #told = new Map<BotId, BotState>();
   /** When the last owner of a bot had stopped it for us; until it starts here. */
   readonly #handedOver = new Map<BotId, Date>();
   readonly #pending = new Map<BotId, Report>();
@@ -120,10 +122,9 @@ export class Reports {
   }
 
   forget(bot: BotId): void {
-    const from = this.#last.get(bot)?.state;
     this.#last.delete(bot);
     this.#handedOver.delete(bot);
-    if (from !== undefined) this.#bus.emit("bot:state", { bot, from, to: undefined });
+    this.#tell(bot, undefined);
   }
 
   /** Nothing more is written of this bot: what waits is dropped, what is on its way has landed or failed. */
@@ -167,9 +168,17 @@ export class Reports {
       spec: memory.spec ?? null,
     };
     this.#last.set(want.bot, fields);
-    if (last?.state !== state) this.#bus.emit("bot:state", { bot: want.bot, from: last?.state, to: state });
+    this.#tell(want.bot, state);
     this.#pending.set(want.bot, { want, fields });
     this.#bell.ring();
+  }
+
+  #tell(bot: BotId, to: BotState | undefined): void {
+    const from = this.#told.get(bot);
+    if (from === to) return;
+    if (to === undefined) this.#told.delete(bot);
+    else this.#told.set(bot, to);
+    this.#bus.emit("bot:state", { bot, from, to });
   }
 
   /** Writes what waits until the signal aborts. */
