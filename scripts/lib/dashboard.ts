@@ -13,8 +13,6 @@ type Panel = {
   /** Grafana's name of the unit. @default "short" */
   readonly unit?: string;
   readonly queries: readonly Query[];
-  /** In a fleet that is well nothing moves here. Absent: it does, and the scripted run wants to see it. */
-  readonly isStill?: true;
 };
 
 export type Row = { readonly title: string; readonly panels: readonly Panel[] };

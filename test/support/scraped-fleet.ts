@@ -1,10 +1,9 @@
-import { randomBytes } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { openCache } from "../../scripts/lib/cache.ts";
-import { namesInSegments } from "../../scripts/lib/cluster/product.ts";
-import { freePort } from "../../scripts/lib/private-mongo.ts";
+import { type MongoRelay, relayMongo } from "../../scripts/lib/mongo-relay.ts";
+import { freePort, startPrivateMongo } from "../../scripts/lib/private-mongo.ts";
 import { PrivatePrometheus } from "../../scripts/lib/prometheus.ts";
 import { openRun } from "../../scripts/lib/run-dir.ts";
 import { eventually } from "./eventually.ts";
@@ -17,19 +16,25 @@ export const SELECTOR = 'namespace="bots", service="runtime-service"';
 const ENGINE = join(import.meta.dirname, "scripted-engine.ts");
 const [PODS, LIMIT_MS] = [["pod-a", "pod-b", "pod-c"], 60_000] as const;
 
-type Pod = { readonly name: string; readonly runtime: TestRuntime };
+export type ScrapedPod = { readonly name: string; readonly runtime: TestRuntime; readonly fence: Fenced };
+type Parts = Pick<ScrapedFleet, "prometheus" | "api" | "relay" | "pods">;
 
-/** Three real runtimes on the suite's MongoDB, each behind a real fence, and a real Prometheus that scrapes them each second. Their
+/** Three real runtimes on a real MongoDB, each behind a real fence, and a real Prometheus that scrapes them each second. Their
  *  Engines and their API server are words: what they would do with real ones is told by other tests. */
 export class ScrapedFleet {
   readonly prometheus: PrivatePrometheus;
-  readonly #pods: readonly Pod[];
+  readonly api: FakeApi;
+  /** Between the runtimes and MongoDB. */
+  readonly relay: MongoRelay;
+  readonly pods: readonly ScrapedPod[];
   readonly #undo: readonly (() => Promise<unknown>)[];
 
-  private constructor(parts: { prometheus: PrivatePrometheus; pods: readonly Pod[]; undo: readonly (() => Promise<unknown>)[] }) {
-    this.prometheus = parts.prometheus;
-    this.#pods = parts.pods;
-    this.#undo = parts.undo;
+  private constructor({ prometheus, api, relay, pods }: Parts, undo: readonly (() => Promise<unknown>)[]) {
+    this.prometheus = prometheus;
+    this.api = api;
+    this.relay = relay;
+    this.pods = pods;
+    this.#undo = undo;
   }
 
   /** The pods get no further than to listen before each was scraped: there is no API server, so no session and no leader. */
@@ -37,6 +42,11 @@ export class ScrapedFleet {
     const run = await openRun();
     const undo: (() => Promise<unknown>)[] = [run.remove];
     try {
+      const place = { runDir: run.dir, cacheDir: await openCache(process.env), say: () => {} };
+      const mongo = await startPrivateMongo(place);
+      undo.push(mongo.stop);
+      const relay = await relayMongo(mongo.port, () => ({}));
+      undo.push(relay.stop);
       const api = new FakeApi();
       const apiPort = await freePort("127.0.0.1");
       const kubeconfig = join(run.dir, "kubeconfig");
@@ -46,36 +56,30 @@ export class ScrapedFleet {
         spec: { replicas: 3 },
         status: { replicas: 3, updatedReplicas: 3 },
       });
-      const dbName = `br_${randomBytes(5).toString("hex")}`;
-      const pods: Pod[] = [];
+      const shared = { KUBECONFIG: kubeconfig, DB_NAME: "scraped", MONGO_URI: `mongodb://127.0.0.1:${relay.port}/?directConnection=true` };
+      const pods: ScrapedPod[] = [];
+      const targets: { readonly targets: readonly string[]; readonly labels: object }[] = [];
       for (const name of PODS) {
         const dir = join(run.dir, name);
         await mkdir(dir);
         const socket = join(dir, "docker.sock");
         const fence = await Fenced.start({ command: [process.execPath, ENGINE, socket] });
         undo.push(() => fence[Symbol.asyncDispose]());
-        const env = { ...podEnv(name, kubeconfig), DB_NAME: dbName, DOCKER_HOST: `unix://${socket}`, FENCE_DIR: fence.dir };
-        const runtime = new TestRuntime(env);
+        // The port is its own: who comes back after a fall is the same target.
+        const port = await freePort("127.0.0.1");
+        const env = { ...podEnv(name), ...shared, HTTP_PORT: String(port), DOCKER_HOST: `unix://${socket}`, FENCE_DIR: fence.dir };
+        const runtime = new TestRuntime(env, mongo.uri);
         undo.push(() => runtime.dispose());
         await runtime.spawn();
-        pods.push({ name, runtime });
+        pods.push({ name, runtime, fence });
+        targets.push({ targets: [`127.0.0.1:${port}`], labels: { namespace: "bots", service: "runtime-service", pod: name } });
       }
       undo.push(() => Promise.all(pods.map(({ runtime }) => runtime.kill())));
       undo.push(() => api.stop());
-      const targets = [];
-      for (const { name, runtime } of pods) {
-        const port = await eventually(`${name} listens`, async () => runtime.port || undefined, LIMIT_MS);
-        targets.push({ targets: [`127.0.0.1:${port}`], labels: { namespace: "bots", service: "runtime-service", pod: name } });
-      }
-      const place = { runDir: run.dir, cacheDir: await openCache(process.env), say: () => {} };
-      const prometheus = await PrivatePrometheus.start({
-        ...place,
-        scrapes: [{ job_name: "runtime", static_configs: targets }],
-        rules: rulesFor(SELECTOR),
-        everySeconds: 1,
-      });
+      const scrapes = [{ job_name: "runtime", static_configs: targets }];
+      const prometheus = await PrivatePrometheus.start({ ...place, scrapes, rules: rulesFor(SELECTOR), everySeconds: 1 });
       undo.push(prometheus.stop);
-      const fleet = new ScrapedFleet({ prometheus, pods, undo });
+      const fleet = new ScrapedFleet({ prometheus, api, relay, pods }, undo);
       await fleet.sees(`count(botrunner_leader{${SELECTOR}} == 0) == ${PODS.length}`);
       await api.start(apiPort);
       return fleet;
@@ -87,38 +91,14 @@ export class ScrapedFleet {
 
   /** Waits until a query has an answer. */
   sees(query: string): Promise<unknown> {
-    const said = () => this.#pods.map(({ name, runtime }) => `${name}: ${JSON.stringify(runtime.lines.slice(-4))}`);
+    const said = () => this.pods.map(({ name, runtime }) => `${name}: ${JSON.stringify(runtime.lines.slice(-4))}`);
     const seen = async () => [await this.prometheus.last(query.replace(/ (==|>) \d+$/, "")), ...said()].join("\n");
     return eventually(`Prometheus sees ${query}`, async () => (await this.prometheus.last(query)) !== undefined, LIMIT_MS, seen);
   }
 
-  /** What makes the numbers move: bots come, one of them invalid; one is disabled; a worker's bots move to another; the leader
-   *  goes. Each step waits until Prometheus has seen the one before. */
-  async live(): Promise<void> {
-    const running = `sum(botrunner_bots{${SELECTOR}, state="running"})`;
-    await this.sees(`max(botrunner_replicas_desired{${SELECTOR}}) == 3`);
-    const [leading, ids] = [/^botrunner_leader 1$/m, namesInSegments(3)];
-    const { bots } = (await this.#find(leading)).runtime;
-    const documents = ids.map((_id) => ({ _id, image: "bot-runner/demo-bot:1", stopGraceSeconds: 1 }));
-    await bots.insertMany([...documents, { _id: "unreadable", image: 5 }]);
-    await this.sees(`${running} == 3`);
-    await this.sees(`max(botrunner_replicas_desired{${SELECTOR}}) == 4`);
-    await this.sees(`max(botrunner_bots{${SELECTOR}, state="invalid"}) == 1`);
-    await bots.updateOne({ _id: ids[0] ?? "" }, { $set: { enabled: false } });
-    await this.sees(`sum(botrunner_bot_exits_total{${SELECTOR}, reason="stopped"}) == 1`);
-    const worker = await this.#find(/^botrunner_bots\{state="running"\} [1-9]/m);
-    await worker.runtime.stop();
-    await this.sees(`sum(botrunner_handover_gap_seconds_count{${SELECTOR}}) > 0`);
-    await this.sees(`${running} == 2`);
-    await this.sees(`max(botrunner_workers_available{${SELECTOR}}) == 1`);
-    const leader = await this.#find(leading);
-    await leader.runtime.stop();
-    await this.sees(`count(botrunner_build_info{${SELECTOR}}) == 1`);
-    await this.sees(`sum(botrunner_leader{${SELECTOR}}) == 1`);
-  }
-
-  async #find(says: RegExp): Promise<Pod> {
-    for (const pod of this.#pods) if (says.test((await pod.runtime.get("/metrics")).text)) return pod;
+  /** The first pod whose figures say so. */
+  async find(says: RegExp): Promise<ScrapedPod> {
+    for (const pod of this.pods) if (says.test((await pod.runtime.get("/metrics")).text)) return pod;
     throw new Error(`Cannot find a pod that says ${String(says)}`);
   }
 
@@ -127,10 +107,9 @@ export class ScrapedFleet {
   }
 }
 
-function podEnv(name: string, kubeconfig: string): NodeJS.ProcessEnv {
+function podEnv(name: string): NodeJS.ProcessEnv {
   return {
     COORDINATION: "kubernetes",
-    KUBECONFIG: kubeconfig,
     POD_NAME: name,
     POD_UID: name,
     NAMESPACE: "bots",

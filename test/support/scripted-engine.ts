@@ -12,3 +12,9 @@ daemon.onRequest = () => void (daemon.asked.length = 0); // nobody here reads wh
 const made = daemon.host.replace("unix://", "");
 chmodSync(made, 0o666);
 renameSync(made, socket);
+// From now on no event reaches anybody, and the next look at a container is refused; the second signal takes back the first.
+process.on("SIGUSR2", () => {
+  daemon.isMute = !daemon.isMute;
+  daemon.thaw();
+  if (daemon.isMute) daemon.fail(/^GET \/containers\/[^/]+\/json/, { kind: "refuse", status: 500, message: "no such luck" });
+});
