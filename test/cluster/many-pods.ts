@@ -1,11 +1,8 @@
 import { expect } from "chai";
 
-import { SCRIPTED_IMAGE } from "../../scripts/lib/cluster/images.ts";
 import { namesInSegments, type Release } from "../../scripts/lib/cluster/product.ts";
 import type { ClusterFleet } from "../../scripts/lib/cluster/fleet.ts";
-import { chartValues } from "../../scripts/lib/cluster/values.ts";
-
-const [repository, tag] = SCRIPTED_IMAGE.split(":");
+import { scriptedValues } from "../../scripts/lib/cluster/values.ts";
 
 /** The guide's own numbers. More pods than a small machine runs Engines in: these only say that they run bots, behind the
  *  real fence. */
@@ -14,9 +11,8 @@ export function manyPods(fleet: () => ClusterFleet): void {
     let release: Release;
     let ids: string[] = [];
     before(async () => {
-      const dind = { image: { repository, tag }, resources: { requests: { cpu: "10m", memory: "32Mi", "ephemeral-storage": "1Mi" } } };
       // The other release is Helm 4's.
-      release = fleet().release({ namespace: "many", helm: "helm3", values: { ...chartValues(), dind } });
+      release = fleet().release({ namespace: "many", helm: "helm3", values: scriptedValues() });
       await release.install();
     });
     after(async () => {

@@ -31,17 +31,8 @@ export function realEngines(fleet: () => ClusterFleet): void {
     /** Runs the same containers as before, and none that the beacons know of beside them. */
     const expectUntouched = async (ids: readonly string[]) => {
       expect(await release.awaitRunning(ids)).to.deep.equal(containers);
-      const lives = await fleet().lives(ids);
-      const latest = new Set(
-        ids.map(
-          (id) =>
-            lives
-              .filter(({ bot }) => bot === id)
-              .toSorted((a, b) => a.first - b.first)
-              .at(-1)?.run,
-        ),
-      );
-      expect(lives.filter(({ run, ended }) => latest.has(run) && ended)).to.deep.equal([]);
+      const latest = [...(await fleet().newest(ids)).values()];
+      expect(latest.filter(({ ended }) => ended)).to.deep.equal([]);
     };
     const inRuntime = (pod: string, script: string) => release.kubectl("exec", pod, "-c", "runtime", "--", "sh", "-c", script);
     /** Sends a signal to the runtime's own process, not to the init above it. */
@@ -179,16 +170,10 @@ export function realEngines(fleet: () => ClusterFleet): void {
 
     it("leaves nothing when it is uninstalled: the bots are told to end", async () => {
       await release.uninstall();
-      await until("the end of all pods", 120_000, async () => (await release.pods()).length === 0 || undefined);
+      await release.awaitGone();
       expect(await release.left()).to.deep.equal([]);
-      const lives = await fleet().lives(third);
-      const latest = third.map((id) =>
-        lives
-          .filter(({ bot }) => bot === id)
-          .toSorted((a, b) => a.first - b.first)
-          .at(-1),
-      );
-      expect(latest.map((life) => life?.ended)).to.deep.equal([true, true, true]);
+      const latest = await fleet().newest(third);
+      expect(third.map((id) => latest.get(id)?.ended)).to.deep.equal([true, true, true]);
     });
 
     it("goes on from what an earlier installation left in the database", async () => {
@@ -196,7 +181,7 @@ export function realEngines(fleet: () => ClusterFleet): void {
       await release.awaitPods(5);
       await release.awaitRunning([...third, ...all.slice(5)]);
       await release.uninstall();
-      await until("the end of all pods", 120_000, async () => (await release.pods()).length === 0 || undefined);
+      await release.awaitGone();
     });
   });
 }

@@ -2,11 +2,9 @@ import { expect } from "chai";
 
 import { until } from "../../scripts/lib/command.ts";
 import type { ClusterFleet } from "../../scripts/lib/cluster/fleet.ts";
-import { SCRIPTED_IMAGE } from "../../scripts/lib/cluster/images.ts";
 import { namesInSegments, type Release } from "../../scripts/lib/cluster/product.ts";
-import { chartValues } from "../../scripts/lib/cluster/values.ts";
+import { scriptedValues } from "../../scripts/lib/cluster/values.ts";
 
-const [repository, tag] = SCRIPTED_IMAGE.split(":");
 const document = (_id: string) => ({ _id, image: "bot-runner/demo-bot:1" });
 
 /** Pods that the cluster does not give: told in plain words, and the bots run meanwhile. */
@@ -30,19 +28,18 @@ export function refusals(fleet: () => ClusterFleet): void {
       });
 
     before(async () => {
-      const values = chartValues();
-      const dind = { image: { repository, tag }, resources: { requests: { cpu: "10m", memory: "32Mi", "ephemeral-storage": "1Mi" } } };
+      const values = scriptedValues();
       release = fleet().release({
         namespace: "refusals",
         helm: "helm4",
-        values: { ...values, dind, bots: { backlogPatienceSeconds: 5 }, scaling: { ...values.scaling, minReplicas: 2 } },
+        values: { ...values, bots: { backlogPatienceSeconds: 5 }, scaling: { ...values.scaling, minReplicas: 2 } },
       });
       await release.install();
       await release.awaitPods(2);
     });
     after(async () => {
       await release.uninstall();
-      await until("the end of all pods", 120_000, async () => (await release.pods()).length === 0 || undefined);
+      await release.awaitGone();
       await release.close();
     });
 

@@ -24,13 +24,9 @@ export function rollouts(fleet: () => ClusterFleet): void {
     let release: Release;
     let pods: Pod[];
 
-    const newest = async (): Promise<Map<string, Run>> => {
-      const lives = (await fleet().lives(bots)).toSorted((a, b) => a.first - b.first);
-      return new Map(lives.map((life) => [life.bot, life]));
-    };
     const expectUntouched = async (before: ReadonlyMap<string, Run>) => {
       const runs = ({ run }: Run) => run;
-      const after = await newest();
+      const after = await fleet().newest(bots);
       expect(new Map([...after].map(([bot, life]) => [bot, runs(life)]))).to.deep.equal(
         new Map([...before].map(([bot, life]) => [bot, runs(life)])),
       );
@@ -39,7 +35,7 @@ export function rollouts(fleet: () => ClusterFleet): void {
     };
     /** An upgrade that cannot come up: its pods stand beside the old ones until it is taken back. */
     const refuse = async (values: Readonly<Record<string, unknown>>, isFailing: (pod: Pod) => Promise<boolean>) => {
-      const before = await newest();
+      const before = await fleet().newest(bots);
       await release.install({ ...SHAPE, ...values }, "upgrade");
       const fresh = await until("a pod that fails", 120_000, async () => {
         const found = (await release.pods()).find(({ uid }) => pods.every((pod) => pod.uid !== uid));
@@ -71,12 +67,12 @@ export function rollouts(fleet: () => ClusterFleet): void {
     });
     after(async () => {
       await release.uninstall();
-      await until("the end of all pods", 120_000, async () => (await release.pods()).length === 0 || undefined);
+      await release.awaitGone();
       await release.close();
     });
 
     it("moves each bot once, within the bound of a hand-over", async () => {
-      const before = await newest();
+      const before = await fleet().newest(bots);
       const from = bootTimeMs();
       await release.install({ ...SHAPE, pod: { annotations: { version: "2" } } }, "upgrade");
       pods = await until("new pods alone", 240_000, async () => {

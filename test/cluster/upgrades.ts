@@ -1,14 +1,13 @@
 import { expect } from "chai";
 
 import type { ClusterFleet } from "../../scripts/lib/cluster/fleet.ts";
-import { RUNTIME_IMAGE, SCRIPTED_IMAGE } from "../../scripts/lib/cluster/images.ts";
+import { RUNTIME_IMAGE } from "../../scripts/lib/cluster/images.ts";
 import { namesInSegments, type Pod, type Release } from "../../scripts/lib/cluster/product.ts";
-import { chartValues } from "../../scripts/lib/cluster/values.ts";
+import { scriptedValues } from "../../scripts/lib/cluster/values.ts";
 import { until } from "../../scripts/lib/command.ts";
 import { applyCrds } from "./crds.ts";
 import { scraped } from "./scraped.ts";
 
-const [repository, tag] = SCRIPTED_IMAGE.split(":");
 /** To the cluster another image, though it has the same content: its name is written out. */
 const LONG_NAME = { image: { registry: "docker.io/library" } };
 const KEDA = { scaling: { mode: "keda", keda: { serverAddress: "http://prometheus.monitoring:9090" } } };
@@ -39,8 +38,7 @@ export function upgrades(fleet: () => ClusterFleet): void {
       };
 
       before(async () => {
-        const dind = { image: { repository, tag }, resources: { requests: { cpu: "10m", memory: "32Mi", "ephemeral-storage": "1Mi" } } };
-        const values = { ...chartValues(), dind, ...(isWhole && { monitoring: { serviceMonitor: { enabled: true } } }) };
+        const values = { ...scriptedValues(), ...(isWhole && { monitoring: { serviceMonitor: { enabled: true } } }) };
         release = fleet().release({ namespace, helm, values });
         successor = fleet().release({ namespace, helm: "helm4", values });
         if (isWhole) await applyCrds((...words) => release.kubectl(...words));
@@ -115,7 +113,7 @@ export function upgrades(fleet: () => ClusterFleet): void {
 
       it("leaves nothing when it is uninstalled", async () => {
         await successor.uninstall();
-        await until("the end of all pods", 120_000, async () => (await release.pods()).length === 0 || undefined);
+        await release.awaitGone();
         expect(await release.left()).to.deep.equal([]);
       });
     });

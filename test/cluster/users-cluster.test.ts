@@ -6,7 +6,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 
-import { until } from "../../scripts/lib/command.ts";
 import { namesInSegments, Release } from "../../scripts/lib/cluster/product.ts";
 
 const { E2E_KUBECONFIG: kubeconfig = "", E2E_IMAGE: image = "", E2E_MONGO_URI: mongoUri = "", E2E_VALUES: more = "{}" } = process.env;
@@ -52,6 +51,6 @@ describe("the product in a user's cluster", function () {
   });
   it("is gone after an uninstall", async () => {
     await release.uninstall();
-    await until("the end of all pods", 180_000, async () => (await release.pods()).length === 0 || undefined);
+    await release.awaitGone(180_000);
   });
 });

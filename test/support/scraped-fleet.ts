@@ -27,9 +27,9 @@ export class ScrapedFleet {
   /** Between the runtimes and MongoDB. */
   readonly relay: MongoRelay;
   readonly pods: readonly ScrapedPod[];
-  readonly #undo: readonly (() => Promise<unknown>)[];
+  readonly #undo: AsyncDisposableStack;
 
-  private constructor({ prometheus, api, relay, pods }: Parts, undo: readonly (() => Promise<unknown>)[]) {
+  private constructor({ prometheus, api, relay, pods }: Parts, undo: AsyncDisposableStack) {
     this.prometheus = prometheus;
     this.api = api;
     this.relay = relay;
@@ -40,13 +40,14 @@ export class ScrapedFleet {
   /** The pods get no further than to listen before each was scraped: there is no API server, so no session and no leader. */
   static async open(): Promise<ScrapedFleet> {
     const run = await openRun();
-    const undo: (() => Promise<unknown>)[] = [run.remove];
+    const undo = new AsyncDisposableStack();
+    undo.defer(run.remove);
     try {
       const place = { runDir: run.dir, cacheDir: await openCache(process.env), say: () => {} };
       const mongo = await startPrivateMongo(place);
-      undo.push(mongo.stop);
+      undo.defer(mongo.stop);
       const relay = await relayMongo(mongo.port, () => ({}));
-      undo.push(relay.stop);
+      undo.defer(relay.stop);
       const api = new FakeApi();
       const apiPort = await freePort("127.0.0.1");
       const kubeconfig = join(run.dir, "kubeconfig");
@@ -64,27 +65,27 @@ export class ScrapedFleet {
         await mkdir(dir);
         const socket = join(dir, "docker.sock");
         const fence = await Fenced.start({ command: [process.execPath, ENGINE, socket] });
-        undo.push(() => fence[Symbol.asyncDispose]());
+        undo.defer(() => fence[Symbol.asyncDispose]());
         // The port is its own: who comes back after a fall is the same target.
         const port = await freePort("127.0.0.1");
         const env = { ...podEnv(name), ...shared, HTTP_PORT: String(port), DOCKER_HOST: `unix://${socket}`, FENCE_DIR: fence.dir };
         const runtime = new TestRuntime(env, mongo.uri);
-        undo.push(() => runtime.dispose());
+        undo.defer(() => runtime.dispose());
         await runtime.spawn();
         pods.push({ name, runtime, fence });
         targets.push({ targets: [`127.0.0.1:${port}`], labels: { namespace: "bots", service: "runtime-service", pod: name } });
       }
-      undo.push(() => Promise.all(pods.map(({ runtime }) => runtime.kill())));
-      undo.push(() => api.stop());
+      undo.defer(async () => void (await Promise.all(pods.map(({ runtime }) => runtime.kill()))));
+      undo.defer(() => api.stop());
       const scrapes = [{ job_name: "runtime", static_configs: targets }];
       const prometheus = await PrivatePrometheus.start({ ...place, scrapes, rules: rulesFor(SELECTOR), everySeconds: 1 });
-      undo.push(prometheus.stop);
+      undo.defer(prometheus.stop);
       const fleet = new ScrapedFleet({ prometheus, api, relay, pods }, undo);
       await fleet.sees(`count(botrunner_leader{${SELECTOR}} == 0) == ${PODS.length}`);
       await api.start(apiPort);
       return fleet;
     } catch (error) {
-      await undoAll(undo);
+      await undo.disposeAsync();
       throw error;
     }
   }
@@ -103,7 +104,7 @@ export class ScrapedFleet {
   }
 
   async close(): Promise<void> {
-    await undoAll(this.#undo);
+    await this.#undo.disposeAsync();
   }
 }
 
@@ -130,8 +131,4 @@ function kubeconfigFor(server: string): object {
     contexts: [{ name: "x", context: { cluster: "c", user: "u", namespace: "bots" } }],
     "current-context": "x",
   };
-}
-
-async function undoAll(steps: readonly (() => Promise<unknown>)[]): Promise<void> {
-  for (const step of steps.toReversed()) await step();
 }

@@ -101,6 +101,12 @@ export class ClusterFleet {
     return (await this.sink.ask("runs")).filter(({ bot }) => ids.includes(bot));
   }
 
+  /** The life of each of these bots that began last. */
+  async newest(ids: readonly string[]): Promise<Map<string, Run>> {
+    const lives = (await this.lives(ids)).toSorted((a, b) => a.first - b.first);
+    return new Map(lives.map((life) => [life.bot, life]));
+  }
+
   /** Waits until each of these bots has been heard of. */
   heard(ids: readonly string[]): Promise<true> {
     return until("a datagram of each bot", 60_000, async () => {

@@ -124,6 +124,11 @@ export class Release {
     });
   }
 
+  /** Waits until no pod is there, not even one that ends. */
+  async awaitGone(timeoutMs = 120_000): Promise<void> {
+    await until("the end of all pods", timeoutMs, async () => (await this.pods()).length === 0 || undefined);
+  }
+
   /** The pod whose session holds the Lease and lives. */
   async leader(): Promise<Pod> {
     return until("a leader", 60_000, async () => {
