@@ -1,15 +1,15 @@
 import { ALONE, type AssignmentPolicy, type AssignmentStep, type Observed, operationOf, planAssignment } from "../core/assignment.ts";
 import type { Clock } from "../core/clock.ts";
 import { shouldHandOver } from "../core/hand-over.ts";
-import type { BotId, SessionId } from "../core/ids.ts";
+import type { BotId, SegmentId, SessionId } from "../core/ids.ts";
 import type { ChangeFeed } from "../core/ledger.ts";
 import { nextTerm } from "../core/operations.ts";
 import { judgeTerm } from "../core/term.ts";
 import { type Announced, type Leaving, patienceLeftMs, trackAnnounced, trackLeaving, trackWaiting, type Waiting } from "../core/waiting.ts";
 import { Bell } from "../process/bell.ts";
+import { CallsInHand } from "../process/calls-in-hand.ts";
 import { retryPassing, tolerate } from "../process/retry.ts";
 import { runGroup } from "../process/run-group.ts";
-import { sideBySide } from "../process/side-by-side.ts";
 import type { Admission } from "./admission.ts";
 import { Admitting } from "./admitting.ts";
 import type { Autoscaler } from "./autoscaler.ts";
@@ -25,8 +25,9 @@ const DEBOUNCE_MS = 250;
 const NEXT_STEP_MS = 20;
 /** How often it is looked whether the first merge is through, should nobody say so. */
 const UNMERGED_MS = 1_000;
-/** Steps that are written at the same time; each is about another segment. */
+/** Steps that are written at the same time, each about another segment, and how long a round waits for word of them, in ms. */
 const WIDTH = 16;
+const STEP_PATIENCE_MS = 500;
 
 export type LeaderOptions = {
   readonly store: LeaderStore;
@@ -58,6 +59,7 @@ export class Leader {
   readonly #books: Books;
   readonly #admitting: Admitting;
   readonly #telling: Telling;
+  readonly #writes: CallsInHand<SegmentId>;
   readonly #assign = new Bell();
   readonly #looked = new Bell();
   #waiting: Waiting = new Map();
@@ -68,7 +70,8 @@ export class Leader {
     this.#options = options;
     this.#books = new Books(options.store);
     this.#admitting = new Admitting({ ...options, onNews: (bots) => this.#admitted(bots) });
-    const { sid, sessions } = options;
+    const { sid, sessions, clock } = options;
+    this.#writes = new CallsInHand({ clock, patienceMs: STEP_PATIENCE_MS, width: WIDTH, onLate: (error) => this.#onLate(error) });
     this.#telling = new Telling({ ...options, sid, hasReaders: sessions !== undefined, headless: () => sessions?.headless() ?? [] });
   }
 
@@ -86,6 +89,12 @@ export class Leader {
   /** Our own writes: the feed would tell of them as well, and later. */
   #admitted(bots: readonly BotId[]): void {
     this.#books.onPlacements({ kind: "some", ids: bots });
+    this.#assign.ring();
+  }
+
+  /** A round went on without the answer to a step of its. */
+  #onLate(error: unknown): void {
+    if (error !== undefined) this.#options.bus.emit("round:failed", { loop: "assignment", error });
     this.#assign.ring();
   }
 
@@ -112,6 +121,8 @@ export class Leader {
         signal,
       );
     } finally {
+      // Leadership is given back only when nothing that was written in its name is still on its way.
+      await this.#writes.ended();
       if (sessions !== undefined) sessions.isLeading = false;
       this.#telling.forget();
       bus.emit("leader:resigned", { term });
@@ -171,12 +182,12 @@ export class Leader {
         }
         // Pods take longest to come: they are asked for before anything is written about segments.
         autoscaler?.onObserved(observed);
-        steps = planAssignment(observed, policy);
-        await sideBySide(steps, WIDTH, (step) => this.#take(step, term));
+        steps = planAssignment(observed, policy).filter(({ segment }) => !this.#writes.has(segment));
+        await this.#writes.run(steps.map((step) => [step.segment, () => this.#take(step, term)]));
         const seen = steps.length === 0 ? observed : await this.#observe();
         if (steps.length > 0) autoscaler?.onObserved(seen);
         await this.#telling.tell(seen, term, autoscaler?.told());
-        isOver = steps.length === 0 && sessions !== undefined && shouldHandOver(observed, sessions.seasoned());
+        isOver = steps.length === 0 && this.#writes.isEmpty && sessions !== undefined && shouldHandOver(observed, sessions.seasoned());
       });
       if (isOver) return;
       // A step may call for the next one (create, then assign): look again soon, else wait for news. The first hint
@@ -208,17 +219,22 @@ export class Leader {
   }
 
   async #take(step: AssignmentStep, term: number): Promise<void> {
-    const { store, clock, bus } = this.#options;
+    // Read again as it is now, and as it is once the answer is here, whatever that says.
     this.#books.touch(step.segment);
-    if (step.kind === "create") {
-      // Epochs begin at the Unix time: a segment whose record was lost never goes below an epoch already seen.
-      const epoch = Math.floor(clock.wall().getTime() / 1_000);
-      await store.insert("segments", { _id: step.segment, state: "free", owner: null, epoch, term, target: null });
-    } else if ((await store.apply(operationOf(step, term))) === "missed") {
-      bus.emit("assignment:missed", { step });
-      return;
+    try {
+      const outcome = await this.#write(step, term);
+      this.#options.bus.emit(outcome === "missed" ? "assignment:missed" : "assignment:stepped", { step });
+    } finally {
+      this.#books.touch(step.segment);
     }
-    bus.emit("assignment:stepped", { step });
+  }
+
+  #write(step: AssignmentStep, term: number): Promise<"won" | "missed" | "inserted" | "exists"> {
+    const { store, clock } = this.#options;
+    if (step.kind !== "create") return store.apply(operationOf(step, term));
+    // Epochs begin at the Unix time: a segment whose record was lost never goes below an epoch already seen.
+    const epoch = Math.floor(clock.wall().getTime() / 1_000);
+    return store.insert("segments", { _id: step.segment, state: "free", owner: null, epoch, term, target: null });
   }
 
   #tolerate(loop: string, round: () => Promise<void>): Promise<unknown> {

@@ -4,7 +4,7 @@ import { releaseSegment } from "../core/operations.ts";
 import type { SegmentRecord } from "../core/records.ts";
 import { proveStopped, quietSegments } from "../core/stop-proof.ts";
 import { mayStartIn, meetSegments, type Tenures } from "../core/tenure.ts";
-import { sideBySide } from "../process/side-by-side.ts";
+import { CallsInHand } from "../process/calls-in-hand.ts";
 import type { Bots } from "./bots.ts";
 import type { DesiredBots } from "./desired.ts";
 import type { WorkerBus } from "./events.ts";
@@ -34,8 +34,9 @@ export type SegmentsOptions = {
   readonly onGained: (bots: readonly BotId[]) => Promise<void>;
 };
 
-/** Segments that are let go of at the same time. */
+/** Segments that are let go of at the same time, and how long a round waits for word of it, in ms. */
 const RELEASE_WIDTH = 16;
+const RELEASE_PATIENCE_MS = 500;
 
 /** A draining worker waits so long for word that a segment will be moved, and so long for the move, before it lets go by
  *  itself. Both in ms; the second lies below what a drain may take beyond the longest stop. */
@@ -46,11 +47,19 @@ export class OwnedSegments {
   readonly #options: SegmentsOptions;
   #tenures: Tenures = new Map();
   readonly #unloaded = new Set<SegmentId>();
+  readonly #releases: CallsInHand<SegmentId>;
   #draining: { readonly since: MonoMs; readonly patience: MovePatience | undefined } | undefined;
   #complete = false;
 
   constructor(options: SegmentsOptions) {
     this.#options = options;
+    const { clock, bus } = options;
+    this.#releases = new CallsInHand({
+      clock,
+      patienceMs: RELEASE_PATIENCE_MS,
+      width: RELEASE_WIDTH,
+      onLate: (error) => error !== undefined && bus.emit("round:failed", { loop: "release", error }),
+    });
   }
 
   /** Whether all that we own is known and read: until then no container may be called a stranger. */
@@ -177,15 +186,19 @@ export class OwnedSegments {
   /** Stop proof, then O5. Whether a segment is quiet is asked again after the list: a call may have begun meanwhile. */
   async #releaseLeaving(): Promise<void> {
     const { engine, bots } = this.#options;
-    const quiet = this.#quiet();
+    const quiet = this.#quiet().filter((segment) => !this.#releases.has(segment));
     if (quiet.length === 0) return;
     const { proven, left } = proveStopped(quiet, await engine.list());
     bots.request(left);
-    // Side by side: a reply that is lost must not keep the others' bots waiting for the length of a call.
-    await sideBySide(proven, RELEASE_WIDTH, async (segment) => {
-      const epoch = this.#tenures.get(segment)?.epoch;
-      if (epoch !== undefined && this.#quiet().includes(segment)) await this.#release(segment, epoch);
-    });
+    await this.#releases.run(
+      proven.map((segment) => [
+        segment,
+        async () => {
+          const epoch = this.#tenures.get(segment)?.epoch;
+          if (epoch !== undefined && this.#quiet().includes(segment)) await this.#release(segment, epoch);
+        },
+      ]),
+    );
   }
 
   #quiet(): SegmentId[] {
@@ -197,6 +210,8 @@ export class OwnedSegments {
     const { released, store, bus, desired } = this.#options;
     await released.append(segment, epoch);
     await store.apply(releaseSegment(segment, epoch));
+    // A word that comes late may find the segment lost by then, or ours anew.
+    if (this.#tenures.get(segment)?.epoch !== epoch) return;
     this.#tenures = new Map([...this.#tenures].filter(([id]) => id !== segment));
     desired.disown(segment);
     bus.emit("segment:released", { segment, epoch });

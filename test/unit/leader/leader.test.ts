@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import { StoreUnreachableError } from "../../../src/core/errors.ts";
 import type { Figures } from "../../../src/core/figures.ts";
 import type { SegmentRecord } from "../../../src/core/records.ts";
 import { aSegment, aWorker, epoch, sid } from "../../support/builders.ts";
@@ -189,6 +190,28 @@ describe("leader/leader Leader", () => {
     await fleet.clock.advance(6_000);
     expect(segmentOf(a)?.owner).to.equal("w");
     expect([life.fault, told.includes("failed assignment")]).to.deep.equal([undefined, true]);
+  });
+
+  it("gives a segment away while the answer about another one is late", async () => {
+    const [b] = ["b", "c", "d", "e"].filter((id) => placeOf(id) !== a);
+    fleet.store.put("workers", aWorker("w"));
+    fleet.store.putBot(aDocument("a"));
+    const apply = fleet.store.apply.bind(fleet.store);
+    let left = 1;
+    fleet.store.apply = async (operation) => {
+      const outcome = await apply(operation);
+      if (operation.op !== "O2" || left-- < 1) return outcome;
+      await fleet.clock.sleep(10_000, new AbortController().signal);
+      throw new StoreUnreachableError("Cannot hear whether it was assigned");
+    };
+    fleet.startLeader();
+    await fleet.clock.advance(1_000);
+    expect(told.at(-1)).to.equal(`create ${a}`);
+    fleet.store.putBot(aDocument(b));
+    await fleet.clock.advance(1_500);
+    expect([segmentOf(a)?.owner, segmentOf(placeOf(b ?? ""))?.owner]).to.deep.equal(["w", "w"]);
+    await fleet.clock.advance(10_000);
+    expect(told.filter((line) => line.startsWith("failed"))).to.deep.equal(["failed assignment"]);
   });
 
   it("sees by another's word that it is not the leader any more", async () => {

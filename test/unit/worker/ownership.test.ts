@@ -376,6 +376,42 @@ describe("worker: what it owns", () => {
       expect([await fleet.engine.list(), segmentOf("a").owner]).to.deep.equal([[], null]);
     });
 
+    describe("while the answer to a release is late", () => {
+      const LATE_MS = 10_000;
+      const slow = Array.from({ length: 100 }, (_, i) => `s${i}`).find((id) => placeOf(id) !== placeOf("a")) ?? "";
+
+      /** Its bot "a" is gone and its segment let go of, and nobody has told us so; the other bot needs two seconds to stop. */
+      async function oneIsLate(): Promise<{ readonly drained: Promise<boolean> }> {
+        await fleet.end();
+        fleet = new Fleet((clock) => new FakeEngine({ clock, programOf: ({ bot }) => ({ ignoresTerm: bot === slow }) }));
+        ({ worker } = await fleet.start(aDocument("a"), aDocument(slow, { stopGraceSeconds: 2 })));
+        const apply = fleet.store.apply.bind(fleet.store);
+        let left = 1;
+        fleet.store.apply = async (operation) => {
+          const outcome = await apply(operation);
+          if (operation.op !== "O5" || left-- < 1) return outcome;
+          await fleet.clock.sleep(LATE_MS, never);
+          throw new StoreUnreachableError("Cannot hear whether it was released");
+        };
+        const drained = draining();
+        await fleet.clock.advance(1_000);
+        expect([segmentOf("a").owner, segmentOf(slow).owner]).to.deep.equal([null, "engine-1"]);
+        return { drained };
+      }
+
+      it("lets go of another segment as soon as that is at rest", async () => {
+        await oneIsLate();
+        await fleet.clock.advance(2_500);
+        expect(segmentOf(slow).owner).to.equal(null);
+      });
+
+      it("leaves with a good-bye: what it did not hear of it has read", async () => {
+        const { drained } = await oneIsLate();
+        await fleet.clock.advance(LATE_MS);
+        expect([await drained, session("engine-1").state]).to.deep.equal([true, "gone"]);
+      });
+    });
+
     it("ends a drain without a good-bye once all is stopped and the store is away", async () => {
       const { worker } = await fleet.start(aDocument("a"));
       fleet.store.goAway();
