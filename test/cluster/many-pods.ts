@@ -3,21 +3,24 @@ import { expect } from "chai";
 import { namesInSegments, type Release } from "../../scripts/lib/cluster/product.ts";
 import type { ClusterFleet } from "../../scripts/lib/cluster/fleet.ts";
 import { scriptedValues } from "../../scripts/lib/cluster/values.ts";
+import { expectSteady } from "./steady.ts";
 
 /** The guide's own numbers. More pods than a small machine runs Engines in: these only say that they run bots, behind the
  *  real fence. */
 export function manyPods(fleet: () => ClusterFleet): void {
   describe("with so many segments, and Engines that are all words", () => {
+    // The other releases are Helm 4's. Whoever installed with Helm 3 goes on with that one day.
     let release: Release;
+    let successor: Release;
     let ids: string[] = [];
     before(async () => {
-      // The other release is Helm 4's.
       release = fleet().release({ namespace: "many", helm: "helm3", values: scriptedValues() });
+      successor = fleet().release({ namespace: "many", helm: "helm4", values: scriptedValues() });
       await release.install();
     });
     after(async () => {
-      await release.uninstall();
       await release.close();
+      await successor.close();
     });
 
     for (const { segments, pods } of [
@@ -42,6 +45,19 @@ export function manyPods(fleet: () => ClusterFleet): void {
       // The first look may come before the bots.
       expect(counts.filter((count, at) => count > (counts[at - 1] ?? count) && count !== 3)).to.deep.equal([11, 16]);
       expect([counts.at(-1), Math.min(...counts.slice(counts.indexOf(16)))]).to.deep.equal([6, 6]);
+    });
+
+    for (const { helm, by, maxReplicas } of [
+      { helm: "Helm 3", by: () => release, maxReplicas: 20 },
+      { helm: "Helm 4", by: () => successor, maxReplicas: 30 },
+    ])
+      it(`keeps count, pods and bots when ${helm} sets the bound to ${maxReplicas}`, () =>
+        expectSteady(release, ids, () => by().install({ scaling: { maxReplicas } }, "upgrade")));
+
+    it("leaves nothing when Helm 4 uninstalls what Helm 3 has installed", async () => {
+      await successor.uninstall();
+      await release.awaitGone();
+      expect(await release.left()).to.deep.equal([]);
     });
   });
 }
