@@ -25,7 +25,7 @@ const suites: readonly Suite[] = [
   },
   // Brings its own parts: engines under their fences.
   { name: "faults", budgetSeconds: 360, checks: ["faults:short"], specs: [] },
-  { name: "chart", budgetSeconds: 480, checks: [], specs: ["test/chart/**/*.test.ts"], needsHelms: true },
+  { name: "chart", budgetSeconds: 480, checks: [], specs: ["test/chart/**/*.test.ts"], needsParts: true, needsHelms: true },
   { name: "cluster", budgetSeconds: 720, checks: [], specs: ["test/cluster/**/*.test.ts"], needsCluster: true },
 ];
 
@@ -51,7 +51,7 @@ try {
   await cleanStaleRuns(say);
   for (const suite of chosen) {
     if (interrupt.aborted) break;
-    if (suite.needsParts) {
+    if (suite.needsParts && parts === undefined) {
       const began = performance.now();
       parts = await provideParts({ runDir: run.dir, cacheDir: await openCache(process.env), say }, process.env);
       summary.push(`installs: ${seconds(began)} s for Docker and MongoDB`);

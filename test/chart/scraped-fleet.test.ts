@@ -6,7 +6,7 @@ import { liveThroughAnEventfulDay } from "../support/eventful-day.ts";
 import { RECORDS } from "../support/rules.ts";
 import { ScrapedFleet, SELECTOR } from "../support/scraped-fleet.ts";
 
-describe("system: a Prometheus that scrapes a fleet", function () {
+describe("the dashboard over a Prometheus that scrapes a fleet", function () {
   this.timeout(120_000);
   let fleet: ScrapedFleet | undefined;
 
