@@ -87,14 +87,15 @@ export class Scene<F extends Stage = FaultFleet> {
     return this.running(bots, boundMs + SPARE_MS, since);
   }
 
-  /** Waits until each bot sends, from a life that began after `since`. Returns the time on the beacons' clock. */
+  /** Waits until each bot sends, from a life that began after `since`. Returns the time on the beacons' clock, by which they do. */
   async running(bots: readonly string[], limitMs: number, since = Number.NEGATIVE_INFINITY): Promise<number> {
-    await this.see(`${bots.length} bots running`, limitMs, async () => {
+    const began = await this.see(`${bots.length} bots running`, limitMs, async () => {
       const now = this.fleet.now();
-      const alive = new Set((await this.fleet.runs()).filter((run) => run.first > since && this.isFresh(run, now)).map(({ bot }) => bot));
-      return bots.every((bot) => alive.has(bot)) || undefined;
+      const fresh = (await this.fleet.runs()).filter((run) => run.first > since && this.isFresh(run, now));
+      const alive = new Map(fresh.map(({ bot, first }) => [bot, first]));
+      return bots.every((bot) => alive.has(bot)) ? bots.map((bot) => alive.get(bot) ?? 0) : undefined;
     });
-    return this.fleet.now();
+    return Math.max(this.fleet.now(), ...began);
   }
 
   isFresh({ last }: Run, now: number): boolean {

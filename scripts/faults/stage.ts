@@ -55,8 +55,5 @@ export function botsByPod({ workers, segments }: Books, placements: readonly Pla
   return found;
 }
 
-/** The clock of the beacons, CLOCK_BOOTTIME in ms. */
-export const bootTimeMs = (): number => performance.now() + clockOffsetMs;
-
-/** CLOCK_BOOTTIME minus the time origin of this process. The two differ by what the machine slept, and do not drift. */
-const clockOffsetMs = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+/** The clock of the beacons, CLOCK_BOOTTIME in ms: CLOCK_MONOTONIC is the same on a machine that did not sleep. */
+export const bootTimeMs = (): number => Number(process.hrtime.bigint()) / 1e6;
