@@ -7,7 +7,8 @@ import { RECORDS } from "../support/rules.ts";
 import { ScrapedFleet, SELECTOR } from "../support/scraped-fleet.ts";
 
 describe("the dashboard over a Prometheus that scrapes a fleet", function () {
-  this.timeout(120_000);
+  // A day takes one minute. Each of its waits has a limit of its own, and says what it waited for.
+  this.timeout(180_000);
   let fleet: ScrapedFleet | undefined;
 
   before(async function () {

@@ -79,9 +79,12 @@ async function aWorkerStandsStill(fleet: ScrapedFleet): Promise<void> {
   const others = fleet.pods.filter((pod) => pod !== stuck && pod !== leader);
   for (const { runtime } of others) process.kill(runtime.pid, "SIGSTOP");
   await fleet.sees(`max(botrunner_segments_orphaned{${S}}) > 0`);
-  for (const { runtime } of others) process.kill(runtime.pid, "SIGCONT");
-  await stuck.runtime.kill();
-  await stuck.runtime.spawn();
+  // That may have taken longer than a session lives without renewals, and a runtime that lost its session ends: a kubelet would start
+  // it again.
+  for (const { runtime } of [...others, stuck]) {
+    await runtime.kill();
+    await runtime.spawn();
+  }
   await fleet.sees(`sum(botrunner_fence_trips_total{${S}, pod="${stuck.name}"}) == 1`);
   await fleet.sees(`${running} == 2`);
   await fleet.sees(`max(botrunner_workers_available{${S}}) == 2`);
