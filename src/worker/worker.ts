@@ -1,21 +1,20 @@
 import type { BotReading, FoundDocument } from "../core/bot.ts";
 import type { Clock } from "../core/clock.ts";
-import { type Container, type ContainerStep, planContainers } from "../core/containers.ts";
 import type { Need } from "../core/engine-restart.ts";
 import { StoreUnreachableError } from "../core/errors.ts";
 import type { BotId } from "../core/ids.ts";
 import type { ChangeFeed, Hint } from "../core/ledger.ts";
-import { FRESH } from "../core/restart.ts";
 import { Bell } from "../process/bell.ts";
 import { retryPassing, tolerate } from "../process/retry.ts";
 import { type Actor, runGroup } from "../process/run-group.ts";
-import { Bots, STRANGER } from "./bots.ts";
-import { DesiredBots, type Want } from "./desired.ts";
+import { Bots } from "./bots.ts";
+import { DesiredBots } from "./desired.ts";
 import { EngineHealth } from "./engine-health.ts";
 import { EngineRestarts } from "./engine-restarts.ts";
 import type { WorkerBus } from "./events.ts";
 import type { Engine, WorkerStore } from "./ports.ts";
 import { Preloads } from "./preloads.ts";
+import { Reconcile } from "./reconcile.ts";
 import { Reports } from "./reports.ts";
 import { RightWatch } from "./right-watch.ts";
 import { type MovePatience, OwnedSegments, type ReleasedRecord } from "./segments.ts";
@@ -24,8 +23,6 @@ import { Slots } from "./slots.ts";
 
 /** Own segments are read each second; a change stream only makes it faster. Source: ownership.md "Worker". */
 const SEGMENTS_POLL_MS = 1_000;
-/** The Engine's list is the truth and is read this often, whatever events say. Source: docker.md rule 12. */
-const LIST_EVERY_MS = 10_000;
 /** While leaving, the proof is tried this often. */
 const PROOF_POLL_MS = 100;
 /** Without a round of the main loop for so long the process is called dead, in ms. */
@@ -62,12 +59,10 @@ export class Worker {
   readonly #right: RightWatch;
   readonly #health: EngineHealth;
   readonly #restarts: EngineRestarts;
+  readonly #reconcile: Reconcile;
   readonly #look = new Bell();
-  readonly #list = new Bell();
   readonly #hinted = new Set<BotId>();
   #reloadDue = false;
-  /** What ran before this process did has been looked for: what is gained from now on comes with a new epoch. */
-  #hasAdopted = false;
   #storeIsAway = false;
   #tickedAt: number;
 
@@ -98,7 +93,7 @@ export class Worker {
       onTurn: (mayRun) => this.#turn(mayRun),
       onGranted: (refused) => this.#bots.request(refused),
     });
-    this.#health = new EngineHealth({ clock, lifeline, bus, onSilent: () => this.#list.ring() });
+    this.#health = new EngineHealth({ clock, lifeline, bus, onSilent: () => this.#reconcile.request() });
     this.#restarts = new EngineRestarts({
       engine,
       lifeline,
@@ -109,7 +104,7 @@ export class Worker {
       // Whatever pause each of them has come to: what failed is looked at now.
       onBack: () => {
         this.#bots.request(new Set(this.#bots.busy()));
-        this.#list.ring();
+        this.#reconcile.request();
       },
     });
     this.#preloads = new Preloads({ store, engine, read, sid, bus });
@@ -124,7 +119,17 @@ export class Worker {
       bus,
       preload: (record) => this.#preloads.request(record),
       onLoaded: (bots) => this.#remember(bots),
-      onGained: (bots) => this.#takeOver(bots),
+      onGained: (bots) => this.#reconcile.takeOver(bots),
+    });
+    this.#reconcile = new Reconcile({
+      engine,
+      clock,
+      bus,
+      bots: this.#bots,
+      desired: this.#desired,
+      segments: this.#segments,
+      health: this.#health,
+      storeIsAway: () => this.#storeIsAway,
     });
   }
 
@@ -160,8 +165,8 @@ export class Worker {
       (s) => this.#restarts.run(s),
       (s) => this.#preloads.run(s),
       (s) => this.#lookLoop(s),
-      (s) => this.#listLoop(s),
-      (s) => engine.watch((bot) => (bot === undefined ? this.#list.ring() : this.#bots.request([bot])), s),
+      (s) => this.#reconcile.run(s),
+      (s) => engine.watch((bot) => (bot === undefined ? this.#reconcile.request() : this.#bots.request([bot])), s),
       (s) => feed.watch("segments", () => this.#look.ring(), s),
       (s) => feed.watch("placements", (hint) => this.#onHint(hint), s),
       (s) => feed.watch("bots", (hint) => this.#onHint(hint), s),
@@ -204,7 +209,7 @@ export class Worker {
     const stops = this.#segments.leaving.map((tenure): Need => ({ what: "stop", ...tenure }));
     const starts = this.#bots.unstarted().map(({ bot, segment, epoch }): Need => ({ what: "start", segment, epoch, bot }));
     // Before the first list nothing is looked at. A new session began with nothing that ran; one that goes on may have it all.
-    const isNew = !this.#hasAdopted && lifeline.inc === 1;
+    const isNew = !this.#reconcile.hasAdopted && lifeline.inc === 1;
     const unread = isNew ? this.#segments.unread.map((tenure): Need => ({ what: "start", ...tenure })) : [];
     return [...stops, ...starts, ...unread];
   }
@@ -222,21 +227,6 @@ export class Worker {
       this.#bots.remember(statuses);
       this.#reports.remember(statuses);
     }
-  }
-
-  async #takeOver(bots: readonly BotId[]): Promise<void> {
-    const mine = new Set(bots);
-    const steps = [...this.#plan(this.#hasAdopted ? [] : await this.#options.engine.list())].filter(([bot]) => mine.has(bot));
-    const of = (kind: ContainerStep["kind"]): BotId[] => steps.flatMap(([bot, step]) => (step.kind === kind ? [bot] : []));
-    this.#bots.takeOver({ running: of("adopt"), starting: of("start") });
-    this.#hasAdopted = true;
-  }
-
-  /** What the whole engine needs, as far as a list tells. */
-  #plan(containers: readonly Container[]): ReadonlyMap<BotId, ContainerStep> {
-    const actual = new Map(containers.map((c) => [c.bot, c]));
-    const desired = new Map([...this.#desired.all()].map((w) => [w.bot, w.desired]));
-    return planContainers({ desired, actual, memory: this.#bots.memory }, STRANGER, FRESH, this.#options.clock.mono());
   }
 
   async #lookLoop(signal: AbortSignal): Promise<void> {
@@ -269,33 +259,8 @@ export class Worker {
     }
   }
 
-  async #listLoop(signal: AbortSignal): Promise<void> {
-    const { engine, clock, bus } = this.#options;
-    while (!signal.aborted) {
-      await this.#tolerate("reconcile", async () => {
-        const began = clock.mono();
-        const containers = await engine.list();
-        this.#health.seen();
-        // Without a complete view of what we own, a container that nobody seems to want may be one we have not read yet.
-        if (!this.#segments.isComplete) return;
-        const steps = [...this.#plan(containers)].filter(([, step]) => step.kind !== "wait").map(([bot]) => bot);
-        this.#bots.request(steps);
-        // Who leaves wants nothing any more, and with the store away nobody knows what others want.
-        if (!this.isDraining && !this.#storeIsAway) await engine.collectImages(imagesOf(this.#desired.all()));
-        bus.emit("reconcile:done", { tookMs: clock.mono() - began, steps: steps.length });
-      });
-      await this.#list.wait(clock, this.isReady ? LIST_EVERY_MS : SEGMENTS_POLL_MS, signal);
-    }
-  }
-
   /** A round that fails for a passing reason is told and tried again by its loop; any other fault ends the worker. */
   #tolerate(loop: string, round: () => Promise<void>): Promise<unknown> {
     return tolerate(round, (error) => this.#options.bus.emit("round:failed", { loop, error }));
   }
-}
-
-function imagesOf(wants: Iterable<Want>): ReadonlySet<string> {
-  const images = new Set<string>();
-  for (const { desired } of wants) if (desired.want === "run") images.add(desired.spec.image);
-  return images;
 }
