@@ -1,11 +1,10 @@
-import { ALONE, type AssignmentPolicy, type AssignmentStep, type Observed, operationOf, planAssignment } from "../core/assignment.ts";
+import { ALONE, type AssignmentPolicy, type AssignmentStep, operationOf, planAssignment } from "../core/assignment.ts";
 import type { Clock } from "../core/clock.ts";
 import { shouldHandOver } from "../core/hand-over.ts";
 import type { BotId, SegmentId, SessionId } from "../core/ids.ts";
 import type { ChangeFeed } from "../core/ledger.ts";
 import { nextTerm } from "../core/operations.ts";
 import { judgeTerm } from "../core/term.ts";
-import { type Announced, type Leaving, patienceLeftMs, trackAnnounced, trackLeaving, trackWaiting, type Waiting } from "../core/waiting.ts";
 import { Bell } from "../process/bell.ts";
 import { CallsInHand } from "../process/calls-in-hand.ts";
 import { retryPassing, tolerate } from "../process/retry.ts";
@@ -16,6 +15,7 @@ import type { Autoscaler } from "./autoscaler.ts";
 import { Books } from "./books.ts";
 import type { LeaderBus } from "./events.ts";
 import type { LeaseSweep } from "./lease-sweep.ts";
+import { Observing } from "./observing.ts";
 import type { LeaderStore } from "./ports.ts";
 import type { Sessions } from "./sessions.ts";
 import { Telling } from "./telling.ts";
@@ -57,18 +57,17 @@ export type LeaderOptions = {
 export class Leader {
   readonly #options: LeaderOptions;
   readonly #books: Books;
+  readonly #observing: Observing;
   readonly #admitting: Admitting;
   readonly #telling: Telling;
   readonly #writes: CallsInHand<SegmentId>;
   readonly #assign = new Bell();
   readonly #looked = new Bell();
-  #waiting: Waiting = new Map();
-  #announced: Announced = new Map();
-  #leaving: Leaving = new Map();
 
   constructor(options: LeaderOptions) {
     this.#options = options;
     this.#books = new Books(options.store);
+    this.#observing = new Observing(options, this.#books);
     this.#admitting = new Admitting({ ...options, onNews: (bots) => this.#admitted(bots) });
     const { sid, sessions, clock } = options;
     this.#writes = new CallsInHand({ clock, patienceMs: STEP_PATIENCE_MS, width: WIDTH, onLate: (error) => this.#onLate(error) });
@@ -104,7 +103,7 @@ export class Leader {
     const { feed, bus, autoscaler, sweep, sessions } = this.#options;
     for (const part of [this.#admitting, this.#telling, this.#books]) part.forget();
     const term = await this.#takeTerm(signal);
-    this.#waiting = new Map();
+    this.#observing.begin();
     bus.emit("leader:elected", { term });
     if (sessions !== undefined) sessions.isLeading = true;
     try {
@@ -169,7 +168,7 @@ export class Leader {
       await this.#tolerate("assignment", async () => {
         // Nothing is planned for a fleet that was not fully read.
         if (!this.#admitting.isMerged) return;
-        const observed = await this.#observe();
+        const observed = await this.#observing.observe();
         // Nor is anything given away that an earlier life may still run; but more pods may come meanwhile.
         if (sessions?.isSettled() === false) return autoscaler?.onObserved(observed, { mayShrink: false });
         // Read only where it matters: most of the time no record knows a later term.
@@ -184,7 +183,7 @@ export class Leader {
         autoscaler?.onObserved(observed);
         steps = planAssignment(observed, policy).filter(({ segment }) => !this.#writes.has(segment));
         await this.#writes.run(steps.map((step) => [step.segment, () => this.#take(step, term)]));
-        const seen = steps.length === 0 ? observed : await this.#observe();
+        const seen = steps.length === 0 ? observed : await this.#observing.observe();
         if (steps.length > 0) autoscaler?.onObserved(seen);
         await this.#telling.tell(seen, term, autoscaler?.told());
         isOver = steps.length === 0 && this.#writes.isEmpty && sessions !== undefined && shouldHandOver(observed, sessions.seasoned());
@@ -194,28 +193,9 @@ export class Leader {
       // after a quiet time acts at once; those that follow it are gathered.
       await clock.sleep(steps.length > 0 ? NEXT_STEP_MS : DEBOUNCE_MS, signal).catch(() => {});
       if (steps.length > 0) continue;
-      const patienceMs = Math.min(
-        patienceLeftMs(this.#waiting, [policy.patienceMs, policy.lostPatienceMs]) ?? Infinity,
-        this.#announced.size > 0 ? (policy.pullPatienceMs ?? Infinity) : Infinity,
-      );
+      const patienceMs = this.#observing.patienceLeftMs(policy);
       await this.#assign.wait(clock, this.#admitting.isMerged ? Math.min(checkIntervalMs, patienceMs) : UNMERGED_MS, signal);
     }
-  }
-
-  async #observe(): Promise<Observed> {
-    const { store, clock, sid: leader, fleet, sessions, autoscaler } = this.#options;
-    const [{ active, segments }, all] = await Promise.all([this.#books.read(), store.workers()]);
-    const workers = fleet === undefined ? all : all.filter((w) => w.fleet === fleet);
-    const seen = { active, segments, workers, ...(leader !== undefined && { leader }) };
-    const now = clock.mono();
-    this.#waiting = trackWaiting(this.#waiting, seen, now);
-    this.#announced = trackAnnounced(this.#announced, segments, now);
-    this.#leaving = trackLeaving(this.#leaving, seen, now);
-    const ages = (tracked: Announced | Leaving) => new Map([...tracked].map(([id, { since }]) => [id, now - since]));
-    const [announced, leaving] = [ages(this.#announced), ages(this.#leaving)];
-    const suspects = sessions?.suspects();
-    const facts = autoscaler?.facts(workers);
-    return { ...seen, ...facts, waiting: this.#waiting, announced, leaving, ...(suspects !== undefined && { suspects }) };
   }
 
   async #take(step: AssignmentStep, term: number): Promise<void> {
