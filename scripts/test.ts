@@ -2,7 +2,7 @@
 // says "N passed, N failed" and nothing else.
 import { setMaxListeners } from "node:events";
 
-import { openCache, type Say } from "./lib/cache.ts";
+import { openCache, type Place, type Say } from "./lib/cache.ts";
 import { buildCluster, buildHelms } from "./lib/cluster/tools-and-images.ts";
 import { watchInterrupt } from "./lib/interrupt.ts";
 import { cleanStaleRuns, openRun } from "./lib/run-dir.ts";
@@ -52,24 +52,13 @@ try {
   for (const suite of chosen) {
     if (interrupt.aborted) break;
     if (suite.needsParts && parts === undefined) {
-      const began = performance.now();
-      parts = await provideParts({ runDir: run.dir, cacheDir: await openCache(process.env), say }, process.env);
-      summary.push(`installs: ${seconds(began)} s for Docker and MongoDB`);
+      parts = await install("Docker and MongoDB", (place) => provideParts(place, process.env));
       for (const { what, why } of parts.faults) say(`${what} is missing: ${why}`);
       // On a developer's machine what can run runs; with CI=true green must mean that everything ran.
       if (strict) total.failed += parts.faults.length;
     }
-    let helms: NodeJS.ProcessEnv = {};
-    if (suite.needsHelms) {
-      const began = performance.now();
-      helms = await buildHelms({ runDir: run.dir, cacheDir: await openCache(process.env), say, signal: interrupt });
-      summary.push(`installs: ${seconds(began)} s for Helm 3 and 4`);
-    }
-    if (suite.needsCluster) {
-      const began = performance.now();
-      await buildCluster({ runDir: run.dir, cacheDir: await openCache(process.env), say, signal: interrupt });
-      summary.push(`installs: ${seconds(began)} s for the cluster`);
-    }
+    const helms = suite.needsHelms ? await install("Helm 3 and 4", buildHelms) : {};
+    if (suite.needsCluster) await install("the cluster", buildCluster);
     const began = performance.now();
     const count = await runSuite(suite, { runDir: run.dir, say, env: { ...parts?.env, ...helms }, signal: interrupt });
     const took = seconds(began);
@@ -97,6 +86,13 @@ if (interrupt.aborted) total.failed += 1;
 for (const line of [...total.failures, ...summary]) say(line);
 console.log(`${total.passed} passed, ${total.failed} failed`);
 process.exitCode = total.failed > 0 ? 1 : 0;
+
+async function install<T>(what: string, act: (place: Place & { readonly signal: AbortSignal }) => Promise<T>): Promise<T> {
+  const began = performance.now();
+  const made = await act({ runDir: run.dir, cacheDir: await openCache(process.env), say, signal: interrupt });
+  summary.push(`installs: ${seconds(began)} s for ${what}`);
+  return made;
+}
 
 function seconds(began: number): number {
   return Math.round((performance.now() - began) / 100) / 10;
