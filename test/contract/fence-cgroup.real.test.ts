@@ -15,7 +15,7 @@ const MEMORY = "/sys/fs/cgroup/memory";
 const MIB = 1024 * 1024;
 /** What the container of the fence may use, and what of it is not for bots. */
 const LIMIT = 400 * MIB;
-const ROOM = 64 * MIB;
+const ROOM = 192 * MIB;
 
 describe("chart/files/fence.sh: bots lie in the container's cgroup (v1)", function () {
   this.timeout(120_000);

@@ -68,7 +68,8 @@ describe("chart/files/fence.sh: the parent that it gives its engine", () => {
 
   for (const { limit, gives } of [
     { limit: 4096, gives: 3584 },
-    { limit: 256, gives: 192 },
+    { limit: 1024, gives: 832 },
+    { limit: 256, gives: 128 },
     { limit: 64, gives: 32 },
   ])
     it(`leaves room for itself and the engine: of ${limit} MiB bots get ${gives}`, () =>
