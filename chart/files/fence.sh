@@ -136,8 +136,8 @@ hand_down() {
   why="$dir does not hand the memory controller down (it has: $controllers)"
 } 2>/dev/null
 
-# Bots may not use up the last eighth of the container's memory, 64Mi at least: where the container itself is out of memory, the
-# kubelet has all in it killed, the engine and this shell too.
+# Bots may not use up the last eighth of the container's memory, 192Mi at least, of which an engine with one bot takes 53Mi at rest: where
+# the container itself is out of memory, the kubelet has all in it killed, the engine and this shell too.
 leave_room() {
   file=memory.limit_in_bytes limit=''
   [ "$version" = v1 ] || file=memory.max
@@ -145,7 +145,7 @@ leave_room() {
   # v1 says "no limit" by a number that no machine has.
   case $limit in '' | *[!0-9]* | ??????????????????*) return ;; esac
   room=$((limit / 8))
-  [ "$room" -ge 67108864 ] || room=67108864
+  [ "$room" -ge 201326592 ] || room=201326592
   [ "$room" -le $((limit / 2)) ] || room=$((limit / 2))
   echo $((limit - room)) >"$dir/bots/$file"
 } 2>/dev/null
