@@ -35,6 +35,8 @@ export interface Pod {
   readonly isReady: boolean;
   readonly isTerminating: boolean;
   readonly phase: string;
+  /** In ms since 1970, to the second. */
+  readonly createdAt: number;
   readonly restarts: number;
   readonly containers: readonly string[];
 }
@@ -191,6 +193,7 @@ export function readPods({ items }: RawPods): Pod[] {
       isReady: status.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True") ?? false,
       isTerminating: metadata.deletionTimestamp !== undefined,
       phase: status.phase,
+      createdAt: Date.parse(metadata.creationTimestamp),
       restarts: states.reduce((sum, { restartCount }) => sum + restartCount, 0),
       containers: states.map(({ containerID = "" }) => containerID),
     };

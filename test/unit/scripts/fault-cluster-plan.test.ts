@@ -13,6 +13,7 @@ const pod = (name: string, node: string): Pod => ({
   isReady: true,
   isTerminating: false,
   phase: "Running",
+  createdAt: 0,
   restarts: 0,
   containers: [],
 });
