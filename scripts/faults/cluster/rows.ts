@@ -21,11 +21,12 @@ export const clusterRows: readonly ClusterRow[] = [
   {
     number: "1",
     fault: "worker process SIGKILLed",
-    how: "SIGKILL to the runtime, for the first time in its pod; the kubelet starts it again",
+    how: "SIGKILL to the runtime, for the first time in its pod; the kubelet starts it again, and where it takes longer than W its bots are told apart",
     expected: "adopt",
     n: 10,
     victim: "owner",
     ...untouched,
+    atOnce: 2,
     acts: [killRuntime],
   },
   {
@@ -56,6 +57,7 @@ export const clusterRows: readonly ClusterRow[] = [
     n: 10,
     victim: "owner",
     ...untouched,
+    atOnce: 2,
     acts: [stopRuntimeBriefly],
   },
   {
@@ -66,6 +68,7 @@ export const clusterRows: readonly ClusterRow[] = [
     n: 10,
     victim: "owner",
     ...ended,
+    atOnce: 2,
     acts: [stopFor60("runtime")],
   },
   {
@@ -131,8 +134,8 @@ export const clusterRows: readonly ClusterRow[] = [
   },
   {
     number: "10",
-    fault: "MongoDB away 20 s",
-    how: "SIGSTOP to MongoDB, SIGCONT after 20 s",
+    fault: "MongoDB away 20 s, and 10 min",
+    how: "SIGSTOP to MongoDB, SIGCONT after 20 s; the first time after 10 min",
     expected: "the same",
     n: 5,
     victim: "any",
@@ -141,8 +144,8 @@ export const clusterRows: readonly ClusterRow[] = [
   },
   {
     number: "11",
-    fault: "API server away 20 s",
-    how: "it is ended and started again; every second time SIGSTOP and SIGCONT",
+    fault: "API server away 20 s, and 10 min",
+    how: "it is ended and started again, the first time after 10 min; every second time SIGSTOP and SIGCONT",
     expected: "no leader; bots run on",
     n: 5,
     victim: "any",
@@ -151,7 +154,7 @@ export const clusterRows: readonly ClusterRow[] = [
   },
   {
     number: "10+11",
-    fault: "both away 20 s",
+    fault: "both away 20 s, and 10 min",
     how: "as rows 10 and 11, at the same time",
     expected: "R, W; no session ends, and all bots start again with the stores",
     n: 5,
@@ -227,7 +230,7 @@ export const clusterRows: readonly ClusterRow[] = [
     expected: "drain, hand-over",
     n: 10,
     victim: "owner",
-    atOnce: 1,
+    atOnce: 2,
     restartsNone: false,
     boundMs: (bounds, bots) => bounds.handOverMs(STOP_MS, bots),
     formula: "stop + 2 + start",

@@ -5,6 +5,10 @@ import { bear, type ClusterAct, type ClusterScene, LIMIT_MS, sessionsOf } from "
 /** Source: ownership.md, an election of MongoDB takes 10 to 12 s. */
 const ELECTION_MS = 12_000;
 const AWAY_MS = 20_000;
+/** Once in a full run: longer than a node may be silent, an API server remembers events, or a pod waits for its end. */
+const LONG_AWAY_MS = 600_000;
+
+const awayMs = (scene: ClusterScene): number => (!scene.isShort && scene.round === 0 ? LONG_AWAY_MS : scene.ms(AWAY_MS));
 
 type Outage = { readonly begin: () => Promise<unknown>; readonly end: () => Promise<unknown> };
 
@@ -42,9 +46,9 @@ const outage =
 /** Row 9. */
 export const mongoElection = outage((scene) => scene.ms(ELECTION_MS), mongoAway);
 /** Row 10. */
-export const mongoDown = outage((scene) => scene.ms(AWAY_MS), mongoAway);
+export const mongoDown = outage(awayMs, mongoAway);
 /** Row 11. */
-export const apiDown = outage((scene) => scene.ms(AWAY_MS), apiAway);
+export const apiDown = outage(awayMs, apiAway);
 
 /** Rows 10 and 11 at once: nobody is left to say that anybody else may start, and nobody can say that nobody did. */
 export const bothDown: ClusterAct = async (scene) => {
@@ -53,7 +57,7 @@ export const bothDown: ClusterAct = async (scene) => {
   const sessions = await sessionsOf(scene);
   const { begin, end } = both(mongoAway(scene), apiAway(scene));
   const since = fleet.now();
-  const ms = scene.ms(AWAY_MS);
+  const ms = awayMs(scene);
   try {
     await begin();
     await scene.pause(ms);

@@ -8,18 +8,27 @@ const LONG_MS = 60_000;
 const HANG_MS = 30_000;
 const SHORT_HANG_MS = 20_000;
 
-/** Row 1: how soon it is back is the kubelet's affair. */
+/** Row 1. How soon it is back is the kubelet's affair: where that takes longer than the lease its bots may have ended with that, as in
+ *  row 1b, and are told apart. */
 export const killRuntime: ClusterAct = async (scene, pod) => {
-  const bots = await scene.botsOf(pod);
-  const { _id: sid, inc } = await scene.session(pod);
+  const { bounds } = scene.fleet;
+  const { bots, sid, since } = await scene.before(pod);
+  const { inc } = await scene.session(pod);
   const began = performance.now();
   await signalParts(pod, ["runtime"], "SIGKILL");
-  await scene.see(`${pod.name} back`, LIMIT_MS, async () => {
-    const now = await scene.session(pod);
-    return now._id !== sid || now.inc > inc || undefined;
+  const now = await scene.see(`${pod.name} back`, LIMIT_MS, async () => {
+    const found = await scene.session(pod);
+    return found._id !== sid || found.inc > inc ? found : undefined;
   });
   const backMs = performance.now() - began;
-  return { bots, closedAt: scene.fleet.now(), faults: await scene.otherSession(pod, sid), also: { backMs } };
+  // The lease had been renewed up to one interval before.
+  if (backMs < bounds.timings.fenceMs - bounds.timings.renewMs)
+    return { bots, closedAt: scene.fleet.now(), faults: await scene.otherSession(pod, sid), also: { backMs } };
+  const isOver = now._id !== sid;
+  const limitMs = bounds.sessionEndMs(bots.length) + LIMIT_MS;
+  const closedAt = isOver ? await scene.takenOver(sid, bots, since, limitMs) : await scene.running(bots, limitMs);
+  const apart = { what: "lateBotsUnrunMs", bots, boundMs: bounds.sessionEndMs(bots.length) };
+  return { bots: [], closedAt, faults: [], apart, also: { lateBackMs: backMs } };
 };
 
 /** Row 1b: the kubelet waits 10 s before the second start and 20 s before the third, which one of them is longer than W. */
