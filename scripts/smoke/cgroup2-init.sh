@@ -131,7 +131,7 @@ printf '#!/bin/sh\necho "$@" >/tmp/args.new; mv /tmp/args.new /tmp/args; exec sl
 chmod 755 /tmp/dockerd
 beside() { # beside NAME SHELL: a fence in a container of its own, after these shell lines
   container "$1" max
-  export FENCE_DIR=/run/$1
+  export FENCE_DIR="/run/$1"
   mkdir -p "$FENCE_DIR"
   rm -f /tmp/args
   enclose "$1" "$2; exec sh /fence.sh /tmp/dockerd" --cgroup
