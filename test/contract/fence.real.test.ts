@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
 import { openCache } from "../../scripts/lib/cache.ts";
@@ -160,15 +160,44 @@ describe("chart/files/fence.sh", function () {
     await rm(dir, { recursive: true });
   });
 
-  it("does not start what it cannot keep from forbidden addresses, and says so", async () => {
-    const dir = await mkdtemp("/tmp/br-path-");
-    await writeFile(join(dir, "iptables"), "#!/bin/sh\nexit 1\n", { mode: 0o755 });
-    const env = { PATH: `${dir}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin` };
-    await using fenced = await Fenced.start({ command: BOTS, env });
-    fenced.allow(LONG_MS);
-    await eventually("it has said why", async () => fenced.output.join("").includes("cannot forbid addresses to bots") || undefined);
-    expect(await names(fenced)).to.deep.equal([]);
-    await rm(dir, { recursive: true });
+  describe("on a node whose kernel has iptables of the old kind", () => {
+    let dir: string;
+    const kind = (text: string) => ({ text, mode: 0o755 });
+    const [broken, works] = [kind("#!/bin/sh\nexit 1\n"), kind('#!/bin/sh\necho "$@" >>"${0%/*}/rules"\n')];
+    beforeEach(async () => {
+      dir = await mkdtemp("/tmp/br-path-");
+      await mkdir(join(dir, "old"));
+      for (const name of ["iptables", "ip6tables"]) {
+        await writeFile(join(dir, name), broken.text, broken);
+        await writeFile(join(dir, "old", name), works.text, works);
+      }
+    });
+    afterEach(() => rm(dir, { recursive: true }));
+    const start = (env: Readonly<Record<string, string>>) =>
+      Fenced.start({ command: BOTS, env: { PATH: `${dir}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`, ...env } });
+
+    for (const { why, env } of [
+      { why: "where nothing is said of it", env: {} },
+      { why: "where the Engine is told to, though the new kind works", env: { DOCKER_IPTABLES_LEGACY: "1" } },
+    ])
+      it(`forbids addresses by that: ${why}`, async () => {
+        if ("DOCKER_IPTABLES_LEGACY" in env) for (const name of ["iptables", "ip6tables"]) await writeFile(join(dir, name), works.text);
+        await using fenced = await start({ ...env, FENCE_OLD_TABLES: join(dir, "old") });
+        fenced.allow(LONG_MS);
+        await running(fenced);
+        expect(await readFile(join(dir, "old", "rules"), "utf8")).to.include("-A BOT-DENY -d 169.254.0.0/16 -j DROP");
+      });
+
+    for (const { why, env } of [
+      { why: "the image has none of the old kind", env: () => ({ FENCE_OLD_TABLES: join(dir, "none") }) },
+      { why: "the old kind is forbidden", env: () => ({ FENCE_OLD_TABLES: join(dir, "old"), DOCKER_IPTABLES_LEGACY: "" }) },
+    ])
+      it(`does not start what it cannot keep from forbidden addresses, and says so: ${why}`, async () => {
+        await using fenced = await start(env());
+        fenced.allow(LONG_MS);
+        await eventually("it has said why", async () => fenced.output.join("").includes("cannot forbid addresses to bots") || undefined);
+        expect(await names(fenced)).to.deep.equal([]);
+      });
   });
 
   it("ends in order when it is told to", async () => {
