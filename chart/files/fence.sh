@@ -17,6 +17,7 @@
 
 : "${FENCE_DIR:?Cannot work without FENCE_DIR: name the directory shared with the worker}"
 uptime_file=${FENCE_UPTIME_FILE:-/proc/uptime} # tests put another one here
+old_tables=${FENCE_OLD_TABLES:-/usr/local/sbin/.iptables-legacy} # where the image has them; as above
 read -r boot_id </proc/sys/kernel/random/boot_id
 
 # Sets `now`. An unreadable clock leaves it 0, which is earlier than any reading: lapsed.
@@ -200,7 +201,21 @@ build_chain() {
   done
 }
 
+# By the kind of iptables that the engine is told to use, or, where nobody said anything, the old one if it alone works. The engine
+# finds the same then.
+choose_tables() {
+  case $PATH in "$old_tables":*) return ;; esac
+  [ -x "$old_tables/iptables" ] || return
+  if [ -n "${DOCKER_IPTABLES_LEGACY+told}" ]; then
+    [ -n "$DOCKER_IPTABLES_LEGACY" ] || return
+  elif iptables -w 5 -t mangle -S PREROUTING >/dev/null 2>&1; then
+    return
+  fi
+  PATH=$old_tables:$PATH
+}
+
 forbid_addresses() {
+  choose_tables
   v4="169.254.0.0/16" v6="fd00:ec2::254"
   for cidr in $(echo "$BOT_DENY_CIDRS" | tr , ' '); do
     case $cidr in *:*) v6="$v6 $cidr" ;; *) v4="$v4 $cidr" ;; esac
