@@ -73,6 +73,7 @@ export class Runtime {
     this.#signals = signals;
     const stores = ["mongodb", "docker", ...(config.coordination === "kubernetes" ? ["kubernetes"] : [])];
     this.#metrics = new Metrics({ version: this.#version, node: process.version }, stores);
+    this.#metrics.botsMax.set(config.maxBotsPerWorker);
     this.#ready = new ReadyLatch(config.coordination === "kubernetes" ? config.stateDir : undefined);
     const dir = config.coordination === "single" ? undefined : config.fenceDir;
     this.#fence = dir === undefined ? undefined : { dir, guard: new FenceGuard(new FenceFile(dir), this.#clock) };

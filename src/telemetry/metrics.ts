@@ -15,6 +15,11 @@ export class Metrics {
     labelNames: ["state"],
     registers: this.#registers,
   });
+  readonly botsMax = new Gauge({
+    name: "botrunner_worker_bots_max",
+    help: "Bots over which this worker takes no further segment.",
+    registers: this.#registers,
+  });
   readonly starts = new Counter({
     name: "botrunner_bot_starts_total",
     help: "Bots started, by reason.",

@@ -22,6 +22,7 @@ const [segments, backlog, shared, max] = [
 ] as const;
 const store = (name: string, pod: string) => `botrunner_store_up{pod="${pod}",store="${name}"}`;
 const bots = (state: string, pod = "a") => `botrunner_bots{pod="${pod}",state="${state}"}`;
+const botsMax = (pod: string) => `botrunner_worker_bots_max{pod="${pod}"}`;
 
 export const ALERT_CASES: readonly AlertCase[] = [
   {
@@ -84,6 +85,33 @@ export const ALERT_CASES: readonly AlertCase[] = [
     silent: [
       { why: "others had them within half a minute", series: { [leader("segments_orphaned")]: "0x2 2x2 0x20" }, at: "3m" },
       { why: "a minute is not over yet", series: { [leader("segments_orphaned")]: "0x6 2x20" }, at: "2m" },
+    ],
+  },
+  {
+    alert: "BotRunnerSegmentsUnassigned",
+    value: "2",
+    fires: {
+      why: "two active segments have no owner for over three minutes",
+      series: { [segments]: "5x40", [leader("segments_assigned")]: "5x4 3x36" },
+      at: "5m",
+    },
+    silent: [
+      {
+        why: "pods came for them after two minutes",
+        series: { [segments]: "5x40", [leader("segments_assigned")]: "5x4 3x8 5x28" },
+        at: "5m",
+      },
+      { why: "all have one", series: { [segments]: "5x40", [leader("segments_assigned")]: "5x40" }, at: "5m" },
+      {
+        why: "one leader knows of more segments than the other one knows owners for: they are not compared",
+        series: {
+          [segments]: "5x40",
+          [leader("segments_assigned")]: "5x40",
+          'botrunner_segments{pod="b"}': "3x40",
+          'botrunner_segments_assigned{pod="b"}': "3x40",
+        },
+        at: "5m",
+      },
     ],
   },
   {
@@ -236,6 +264,35 @@ export const ALERT_CASES: readonly AlertCase[] = [
       { why: "bots crash once in a while and come back", series: { [bots("backoff")]: "0x20 1 0x60 1x2 0x100" }, at: "40m" },
       { why: "it has gone on for less than five minutes", series: { [bots("backoff")]: "0x120 1x40" }, at: "38m" },
       { why: "bots in other states do not count", series: { [bots("backoff")]: "0x200", [bots("failed")]: "5x200" }, at: "40m" },
+    ],
+  },
+  {
+    alert: "BotRunnerWorkerOverfull",
+    labels: { pod: "b" },
+    value: "510",
+    fires: {
+      why: "one worker has had more bots than its bound for over ten minutes, whatever they do",
+      series: {
+        [bots("running")]: "400x60",
+        [botsMax("a")]: "500x60",
+        [bots("running", "b")]: "490x60",
+        [bots("backoff", "b")]: "20x60",
+        [botsMax("b")]: "500x60",
+      },
+      at: "12m",
+    },
+    silent: [
+      { why: "as many as its bound", series: { [bots("running")]: "500x60", [botsMax("a")]: "500x60" }, at: "12m" },
+      {
+        why: "nine minutes: segments of a lost pod are moved on when there is another one",
+        series: { [bots("running")]: "400x4 600x36 300x20", [botsMax("a")]: "500x60" },
+        at: "12m",
+      },
+      {
+        why: "bots that have ended take nobody's place",
+        series: { [bots("running")]: "400x60", [bots("completed")]: "400x60", [botsMax("a")]: "500x60" },
+        at: "12m",
+      },
     ],
   },
   {
