@@ -1,18 +1,12 @@
 import type { BotState, Exit } from "../core/bot.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Container, StopReason } from "../core/containers.ts";
-import type { BotId, SessionId } from "../core/ids.ts";
-import { reportStatus } from "../core/operations.ts";
-import type { RunRecord, StatusRecord } from "../core/records.ts";
+import type { BotId } from "../core/ids.ts";
+import type { StatusRecord } from "../core/records.ts";
 import type { BotMemory, EndReason } from "../core/restart.ts";
-import { Bell } from "../process/bell.ts";
-import { retryPassing } from "../process/retry.ts";
 import type { Want } from "./desired.ts";
 import type { WorkerBus } from "./events.ts";
-import type { WorkerStore } from "./ports.ts";
-
-/** Runs that may wait for MongoDB; beyond it the oldest is dropped, for bots matter more than their history. */
-const MAX_WAITING_RUNS = 1_000;
+import { ReportWriter, type ReportWriterOptions, type StatusFields } from "./report-writer.ts";
 
 /** What frees a name that the Engine does not let go. Outside a cluster nobody does it but its operator. */
 const RESTART_DOCKER = "restart the Docker daemon";
@@ -20,35 +14,33 @@ const RESTART_DOCKER = "restart the Docker daemon";
 /** Ends of a run after which the bot runs on elsewhere. */
 const HAND_OVERS: readonly string[] = ["released", "draining", "fenced"] satisfies StopReason[];
 
-type Fields = Omit<StatusRecord, "_id" | "epoch" | "sid">;
-type Report = { readonly want: Want; readonly fields: Fields };
-
-/** Tells MongoDB how the bots are. Only the latest status of a bot waits, so an outage costs no memory; writes carry
- *  the owner's epoch and are refused once a newer owner has written. */
+/** What MongoDB is told of the bots: composed from what happened to them, written by `ReportWriter`. */
 export class Reports {
-  readonly #store: WorkerStore;
+  readonly #writer: ReportWriter;
   readonly #clock: Clock;
-  readonly #random: () => number;
   readonly #bus: WorkerBus;
-  readonly #sid: SessionId;
   readonly #worker: string;
-  readonly #last = new Map<BotId, Fields>();
+  readonly #last = new Map<BotId, StatusFields>();
   /** What this process has told of a bot. Not what it remembers: that is another process's word, and nobody here has counted it. */
   readonly #told = new Map<BotId, BotState>();
   /** When the last owner of a bot had stopped it for us; until it starts here. */
   readonly #handedOver = new Map<BotId, Date>();
-  readonly #pending = new Map<BotId, Report>();
-  readonly #writing = new Map<BotId, Promise<void>>();
-  readonly #runs: RunRecord[] = [];
-  readonly #bell = new Bell();
 
-  constructor(options: { store: WorkerStore; clock: Clock; random: () => number; bus: WorkerBus; sid: SessionId; worker: string }) {
-    this.#store = options.store;
+  constructor(options: ReportWriterOptions & { readonly worker: string }) {
+    this.#writer = new ReportWriter(options);
     this.#clock = options.clock;
-    this.#random = options.random;
     this.#bus = options.bus;
-    this.#sid = options.sid;
     this.#worker = options.worker;
+  }
+
+  /** Writes what waits until the signal aborts. */
+  run(signal: AbortSignal): Promise<void> {
+    return this.#writer.run(signal);
+  }
+
+  /** Writes what waits now. @throws {StoreUnreachableError} and keeps what was not written. */
+  flush(): Promise<void> {
+    return this.#writer.flush();
   }
 
   starting(want: Want, memory: BotMemory): void {
@@ -88,7 +80,7 @@ export class Reports {
   /** A run ended: its record is kept, and how it ended becomes part of the bot's status. */
   ended(want: Want | undefined, memory: BotMemory, container: Container, exit: Exit, why: EndReason, endedWhy: string, log: string): void {
     const ended = exit.finishedAt ?? this.#clock.wall();
-    this.#runs.push({
+    this.#writer.putRun({
       _id: container.id,
       bot: container.bot,
       segment: container.segment,
@@ -103,8 +95,6 @@ export class Reports {
       endedWhy,
       log,
     });
-    if (this.#runs.length > MAX_WAITING_RUNS) this.#runs.shift();
-    this.#bell.ring();
     if (want === undefined) return;
     const message = exit.error !== "" ? exit.error : oomText(exit);
     const state: BotState =
@@ -117,8 +107,7 @@ export class Reports {
     const told = want.desired.want === "stop" ? want.desired.why : (this.#last.get(want.bot)?.message ?? "");
     const message = state === "invalid" ? want.faults.join("; ") : told;
     this.#put(want, memory, state, message);
-    const report = this.#pending.get(want.bot);
-    if (report !== undefined) await this.#write(report);
+    await this.#writer.settle(want.bot);
   }
 
   forget(bot: BotId): void {
@@ -128,9 +117,8 @@ export class Reports {
   }
 
   /** Nothing more is written of this bot: what waits is dropped, what is on its way has landed or failed. */
-  async drop(bot: BotId): Promise<void> {
-    this.#pending.delete(bot);
-    await this.#writing.get(bot)?.catch(() => {});
+  drop(bot: BotId): Promise<void> {
+    return this.#writer.drop(bot);
   }
 
   /** What was reported before this process began, so that a status keeps its last exit. */
@@ -151,10 +139,10 @@ export class Reports {
     return since === undefined ? undefined : Math.max(0, this.#clock.wall().getTime() - since.getTime());
   }
 
-  #put(want: Want, memory: BotMemory, state: BotState, message: string, exit?: NonNullable<Fields["lastExit"]>): void {
+  #put(want: Want, memory: BotMemory, state: BotState, message: string, exit?: NonNullable<StatusFields["lastExit"]>): void {
     const last = this.#last.get(want.bot);
     const waitMs = memory.nextStart === undefined ? undefined : memory.nextStart - this.#clock.mono();
-    const fields: Fields = {
+    const fields: StatusFields = {
       state,
       message,
       worker: this.#worker,
@@ -169,8 +157,7 @@ export class Reports {
     };
     this.#last.set(want.bot, fields);
     this.#tell(want.bot, state);
-    this.#pending.set(want.bot, { want, fields });
-    this.#bell.ring();
+    this.#writer.put({ want, fields });
   }
 
   #tell(bot: BotId, to: BotState | undefined): void {
@@ -179,55 +166,6 @@ export class Reports {
     if (to === undefined) this.#told.delete(bot);
     else this.#told.set(bot, to);
     this.#bus.emit("bot:state", { bot, from, to });
-  }
-
-  /** Writes what waits until the signal aborts. */
-  async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      if (!this.#hasWork()) await this.#bell.wait(this.#clock, 60_000, signal);
-      if (signal.aborted) return;
-      await retryPassing(() => this.flush(), {
-        clock: this.#clock,
-        random: this.#random,
-        signal,
-        onRetry: (error) => this.#bus.emit("round:failed", { loop: "reports", error }),
-      });
-    }
-  }
-
-  /** Writes what waits now. @throws {StoreUnreachableError} and keeps what was not written. */
-  async flush(): Promise<void> {
-    await Promise.all([...this.#pending.values()].slice(0, 16).map((report) => this.#write(report)));
-    for (let run = this.#runs[0]; run !== undefined; run = this.#runs[0]) {
-      await this.#store.recordRun(run);
-      if (this.#runs[0] === run) this.#runs.shift();
-    }
-    if (this.#hasWork()) await this.flush();
-  }
-
-  #hasWork(): boolean {
-    return this.#pending.size > 0 || this.#runs.length > 0;
-  }
-
-  /** One write a bot at a time: an older report that is still on its way must not land after a newer one. */
-  #write(report: Report): Promise<void> {
-    const { bot } = report.want;
-    const earlier = this.#writing.get(bot) ?? Promise.resolve();
-    const mine = earlier.then(
-      () => this.#writeNow(report),
-      () => this.#writeNow(report),
-    );
-    this.#writing.set(bot, mine);
-    return mine.finally(() => {
-      if (this.#writing.get(bot) === mine) this.#writing.delete(bot);
-    });
-  }
-
-  async #writeNow(report: Report): Promise<void> {
-    const { bot, epoch } = report.want;
-    const outcome = await this.#store.apply(reportStatus(bot, epoch, this.#sid, report.fields));
-    if (this.#pending.get(bot) === report) this.#pending.delete(bot);
-    if (outcome === "missed") this.#bus.emit("status:refused", { bot });
   }
 }
 
