@@ -14,13 +14,14 @@ describe("leader/admitting Admitting", () => {
   let admitting: Admitting;
   let news: string[];
   let failures: number;
+  let unusableLooks: (() => Promise<void>)[];
 
   beforeEach(async () => {
-    [clock, end, news, failures] = [new FakeClock(), new AbortController(), [], 0];
+    [clock, end, news, failures, unusableLooks] = [new FakeClock(), new AbortController(), [], 0, []];
     const look = async (): Promise<void> => {
       if (failures-- > 0) throw new StoreUnreachableError("away");
     };
-    const admission = { merge: async () => {}, look, reportUnusable: async () => {} } as unknown as Admission;
+    const admission = { merge: async () => {}, look, reportUnusable: () => unusableLooks.shift()?.() } as unknown as Admission;
     admitting = new Admitting({
       admission,
       clock,
@@ -50,5 +51,29 @@ describe("leader/admitting Admitting", () => {
     await clock.advance(1);
     await clock.advance(15_000);
     expect(news.at(-1)).to.equal("a");
+  });
+
+  describe("a document whose id names no bot", () => {
+    const hint = async (): Promise<void> => {
+      admitting.onHint({ kind: "unusable" });
+      await clock.advance(1);
+    };
+
+    it("is looked for again when another one comes while we look", async () => {
+      const first = Promise.withResolvers<void>();
+      unusableLooks = [() => first.promise, async () => {}];
+      await hint();
+      await hint();
+      first.resolve();
+      await clock.advance(1);
+      expect(unusableLooks).to.have.length(0);
+    });
+
+    it("is looked for again when a look breaks off", async () => {
+      unusableLooks = [() => Promise.reject(new StoreUnreachableError("away")), async () => {}];
+      await hint();
+      await clock.advance(15_000);
+      expect(unusableLooks).to.have.length(0);
+    });
   });
 });
