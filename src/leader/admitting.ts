@@ -92,7 +92,11 @@ export class Admitting {
         throw error;
       });
     }
-    if (this.#unusableDue) await admission.reportUnusable(signal);
+    if (!this.#unusableDue) return;
     this.#unusableDue = false;
+    await admission.reportUnusable(signal).catch((error: unknown) => {
+      this.#unusableDue = true;
+      throw error;
+    });
   }
 }
