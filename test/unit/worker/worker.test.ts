@@ -135,6 +135,35 @@ describe("worker/worker Worker", () => {
     expect(fleet.engine.running()).to.deep.equal(["b"]);
   });
 
+  it("reads a document again that changed while it was being read", async () => {
+    await fleet.start(aDocument("a"));
+    const gate = Promise.withResolvers<void>();
+    const findBots = fleet.store.findBots.bind(fleet.store);
+    fleet.store.findBots = async (ids) => {
+      const found = await findBots(ids);
+      await gate.promise;
+      return found;
+    };
+    fleet.store.putBot(aDocument("a", { env: { A: "2" } }));
+    await fleet.clock.advance(1_000);
+    fleet.store.putBot(aDocument("a", { enabled: false }));
+    await fleet.clock.advance(1_000);
+    gate.resolve();
+    await fleet.clock.advance(2_000);
+    expect(fleet.engine.running()).to.deep.equal([]);
+  });
+
+  it("reads a document again whose reading broke off", async () => {
+    await fleet.start(aDocument("a"));
+    const findBots = fleet.store.findBots.bind(fleet.store);
+    fleet.store.findBots = (ids) => (ids.includes(bot("a")) ? Promise.reject(new StoreUnreachableError("away")) : findBots(ids));
+    fleet.store.putBot(aDocument("a", { enabled: false }));
+    await fleet.clock.advance(1_000);
+    fleet.store.findBots = findBots;
+    await fleet.clock.advance(2_000);
+    expect(fleet.engine.running()).to.deep.equal([]);
+  });
+
   describe("faults of the engine", () => {
     it("makes no second container when the reply of a create is lost", async () => {
       const made: number[] = [];
