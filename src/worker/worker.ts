@@ -247,15 +247,25 @@ export class Worker {
             throw error;
           });
         }
-        const bots = [...this.#hinted];
-        if (bots.length === 0) return;
-        const touched = await this.#desired.refresh(bots);
-        for (const bot of bots) this.#hinted.delete(bot);
-        await this.#remember(touched);
-        this.#bots.request(touched);
+        await this.#readHinted();
       });
       this.#storeIsAway = fault instanceof StoreUnreachableError;
       await this.#look.wait(this.#options.clock, this.isDraining ? PROOF_POLL_MS : SEGMENTS_POLL_MS, signal);
+    }
+  }
+
+  async #readHinted(): Promise<void> {
+    const bots = [...this.#hinted];
+    if (bots.length === 0) return;
+    // Taken out first: a hint that comes while we read is a new one.
+    this.#hinted.clear();
+    try {
+      const touched = await this.#desired.refresh(bots);
+      await this.#remember(touched);
+      this.#bots.request(touched);
+    } catch (error) {
+      for (const bot of bots) this.#hinted.add(bot);
+      throw error;
     }
   }
 
