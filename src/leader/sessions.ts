@@ -13,13 +13,14 @@ import {
   type Watches,
 } from "../core/observation.ts";
 import { settleFleet } from "../core/operations.ts";
-import { type Figures, pickFigures } from "../core/figures.ts";
-import type { FleetView, HeadlessWorker, WorkerRecord } from "../core/records.ts";
+import type { Figures } from "../core/figures.ts";
+import type { HeadlessWorker, WorkerRecord } from "../core/records.ts";
 import { isSettled, observeLife, planBarring, type Settling } from "../core/settling.ts";
 import type { Timings } from "../core/timings.ts";
 import { tolerate } from "../process/retry.ts";
 import type { Cluster } from "./cluster.ts";
 import type { LeaderBus } from "./events.ts";
+import { FleetSight } from "./fleet-sight.ts";
 import type { LeaderStore } from "./ports.ts";
 
 /** So many looks in a row that came to nothing, and a leader gives up: another one may reach what it does not. */
@@ -43,6 +44,7 @@ export class Sessions {
   /** Whether this process leads: then it looks twice as often, for each bot of a lost worker waits for its looks. */
   isLeading = false;
   readonly #options: SessionsOptions;
+  readonly #sight: FleetSight;
   #watches: Watches = new Map();
   #settling: Settling | undefined;
   #since: MonoMs | undefined;
@@ -51,10 +53,10 @@ export class Sessions {
   #met: ReadonlyMap<string, MonoMs> = new Map();
   #failures = 0;
   #states = "";
-  #view: { readonly view: FleetView; readonly since: MonoMs } | undefined;
 
   constructor(options: SessionsOptions) {
     this.#options = options;
+    this.#sight = new FleetSight(options);
   }
 
   /** Whether this process has lost sight of the books for so long that another one should lead. */
@@ -75,13 +77,12 @@ export class Sessions {
 
   /** The figures that some leader told last, and how old they are, in ms. */
   latest(): { readonly figures: Figures; readonly ageMs: number } | undefined {
-    if (this.#view === undefined) return undefined;
-    return { figures: pickFigures(this.#view.view), ageMs: this.#options.clock.mono() - this.#view.since };
+    return this.#sight.latest();
   }
 
   /** How fit this process is to lead. `holder`: who led last, and may be dead though its session still seems to live. */
   fitness(holder: SessionId | null, own: { readonly isDraining: boolean; readonly isIdle: boolean }): Fitness {
-    const idle = new Set(this.#view?.view.idle);
+    const idle = this.#sight.idle();
     const silent = this.suspects();
     const others = [...this.#watches.values()]
       .map(({ record }) => record)
@@ -207,20 +208,8 @@ export class Sessions {
     this.#readAt = now;
     const silent = this.suspects();
     this.#states = workers.map(({ _id, state, inc }) => `${_id} ${state} ${inc} ${silent.has(_id)}`).join();
-    if (view !== undefined) this.#sawView(view, now);
+    if (view !== undefined) this.#sight.saw(view, now);
     this.#failures = 0;
-  }
-
-  /** Every process tells of scalings, for `kubectl logs` of a Deployment reads one arbitrary pod; the last one at its start, too. */
-  #sawView(view: FleetView, now: MonoMs): void {
-    const { bus, clock, self } = this.#options;
-    if (this.#view?.view.seq === view.seq) return;
-    const { lastScaling, leader, sid } = view;
-    const isNews = lastScaling !== undefined && lastScaling.at.getTime() !== this.#view?.view.lastScaling?.at.getTime();
-    if (isNews && sid !== self) bus.emit("scaled", { ...lastScaling, leader });
-    // Only of the first view nobody here has seen when it came: then people's clocks have to do.
-    const oldMs = this.#view === undefined ? Math.max(0, clock.wall().getTime() - view.observedAt.getTime()) : 0;
-    this.#view = { view, since: after(now, -oldMs) };
   }
 
   #isOurLife(): boolean {
