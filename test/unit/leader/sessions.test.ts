@@ -85,6 +85,18 @@ describe("leader/sessions Sessions", () => {
     expect(isBarred()).to.equal(false);
   });
 
+  it("steps back as a fresh candidate only for one who has lived for long enough to have watched: in a rollout there may be none", async () => {
+    const isFresh = (): boolean => sessions.fitness(null, { isDraining: false, isIdle: true }).isFresh;
+    const meet = async (id: string, over: Parameters<typeof aWorker>[1]): Promise<boolean> => {
+      store.put("workers", aWorker(id, over));
+      await clock.advance(1_000);
+      return isFresh();
+    };
+    expect(await meet("young", { hbSeq: 5 })).to.equal(false);
+    expect(await meet("old", { hbSeq: 30 })).to.equal(true);
+    expect(await meet("old", { hbSeq: 31, state: "draining" })).to.equal(false);
+  });
+
   it("calls only those seasoned that have lived for L under its eyes, in one process", async () => {
     let seq = 0;
     const renew = (id: string, inc = 1): void => store.put("workers", aWorker(id, { inc, hbSeq: ++seq }));
