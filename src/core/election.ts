@@ -46,8 +46,8 @@ export type Fitness = {
   readonly isBarred: boolean;
   /** It owns segments, and an idle worker lives. */
   readonly isBusy: boolean;
-  /** It has not watched the others for L, and another one lives that may have. Who leads without that must watch for so long
-   *  before it can end a session. */
+  /** It has not watched the others for L, and another one lives that may have, for it has renewed for so long. Who leads without that
+   *  must watch for so long before it can end a session. */
   readonly isFresh: boolean;
 };
 

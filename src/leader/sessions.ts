@@ -82,6 +82,7 @@ export class Sessions {
 
   /** How fit this process is to lead. `holder`: who led last, and may be dead though its session still seems to live. */
   fitness(holder: SessionId | null, own: { readonly isDraining: boolean; readonly isIdle: boolean }): Fitness {
+    const { endMs, renewMs } = this.#options.timings;
     const idle = this.#sight.idle();
     const silent = this.suspects();
     const others = [...this.#watches.values()]
@@ -90,7 +91,7 @@ export class Sessions {
     return {
       isBarred: own.isDraining || !this.#isOurLife() || this.hasFailed,
       isBusy: !own.isIdle && others.some((w) => idle.has(w._id)),
-      isFresh: !this.#hasWatchedFor(this.#options.timings.endMs) && others.length > 0,
+      isFresh: !this.#hasWatchedFor(endMs) && others.some(({ hbSeq }) => hbSeq * renewMs >= endMs),
     };
   }
 
