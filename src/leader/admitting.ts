@@ -2,6 +2,7 @@ import type { Clock } from "../core/clock.ts";
 import type { BotId } from "../core/ids.ts";
 import type { Hint } from "../core/ledger.ts";
 import { Bell } from "../process/bell.ts";
+import { Due } from "../process/due.ts";
 import { tolerate } from "../process/retry.ts";
 import type { Admission } from "./admission.ts";
 import type { LeaderBus } from "./events.ts";
@@ -27,13 +28,14 @@ export type AdmittingOptions = {
 export class Admitting {
   readonly #options: AdmittingOptions;
   readonly #bell = new Bell();
-  readonly #hinted = new Set<BotId>();
-  #mergeDue = true;
-  #unusableDue = false;
+  readonly #hinted = new Due<BotId>();
+  readonly #merge = new Due<"all">();
+  readonly #unusable = new Due<"all">();
   #isMerged = false;
 
   constructor(options: AdmittingOptions) {
     this.#options = options;
+    this.forget();
   }
 
   /** Whether all bots were compared since this process leads: segments without their bots would look free. */
@@ -42,15 +44,15 @@ export class Admitting {
   }
 
   onHint(hint: Hint): void {
-    if (hint.kind === "all") this.#mergeDue = true;
-    else if (hint.kind === "unusable") this.#unusableDue = true;
-    else for (const id of hint.ids) this.#hinted.add(id as BotId);
+    if (hint.kind === "all") this.#merge.add(["all"]);
+    else if (hint.kind === "unusable") this.#unusable.add(["all"]);
+    else this.#hinted.add(hint.ids as readonly BotId[]);
     this.#bell.ring();
   }
 
   /** Everything is to be compared anew. */
   forget(): void {
-    this.#mergeDue = true;
+    this.#merge.add(["all"]);
     this.#isMerged = false;
   }
 
@@ -60,7 +62,7 @@ export class Admitting {
     // The feed's first word is to look at everything: with it the first merge is the only one.
     await this.#bell.wait(clock, FIRST_HINT_MS, signal);
     while (!signal.aborted) {
-      const isNews = this.#mergeDue || this.#hinted.size > 0;
+      const isNews = this.#merge.size + this.#hinted.size > 0;
       const bots = [...this.#hinted];
       await tolerate(
         () => this.#round(signal),
@@ -68,35 +70,17 @@ export class Admitting {
       );
       // Without news the assignment keeps its own interval: nobody need look at everything twice.
       if (isNews) onNews(bots);
-      await this.#bell.wait(clock, this.#mergeDue ? AGAIN_MS : checkIntervalMs, signal);
+      await this.#bell.wait(clock, this.#merge.size > 0 ? AGAIN_MS : checkIntervalMs, signal);
     }
   }
 
   async #round(signal: AbortSignal): Promise<void> {
     const { admission } = this.#options;
-    if (this.#mergeDue) {
-      this.#mergeDue = false;
-      await admission.merge(signal).catch((error: unknown) => {
-        this.#mergeDue = true;
-        throw error;
-      });
+    await this.#merge.take(async () => {
+      await admission.merge(signal);
       this.#isMerged = true;
-    }
-    const ids = [...this.#hinted];
-    for (let i = 0; i < ids.length; i += BATCH) {
-      const some = ids.slice(i, i + BATCH);
-      // Taken out first: a hint that comes while we look is a new one.
-      for (const id of some) this.#hinted.delete(id);
-      await admission.look(some).catch((error: unknown) => {
-        for (const id of some) this.#hinted.add(id);
-        throw error;
-      });
-    }
-    if (!this.#unusableDue) return;
-    this.#unusableDue = false;
-    await admission.reportUnusable(signal).catch((error: unknown) => {
-      this.#unusableDue = true;
-      throw error;
     });
+    for (let left = this.#hinted.size; left > 0; left -= BATCH) await this.#hinted.take((bots) => admission.look(bots), BATCH);
+    await this.#unusable.take(() => admission.reportUnusable(signal));
   }
 }

@@ -5,6 +5,7 @@ import { StoreUnreachableError } from "../core/errors.ts";
 import type { BotId } from "../core/ids.ts";
 import type { ChangeFeed, Hint } from "../core/ledger.ts";
 import { Bell } from "../process/bell.ts";
+import { Due } from "../process/due.ts";
 import { retryPassing, tolerate } from "../process/retry.ts";
 import { type Actor, runGroup } from "../process/run-group.ts";
 import { Bots } from "./bots.ts";
@@ -61,8 +62,8 @@ export class Worker {
   readonly #restarts: EngineRestarts;
   readonly #reconcile: Reconcile;
   readonly #look = new Bell();
-  readonly #hinted = new Set<BotId>();
-  #reloadDue = false;
+  readonly #hinted = new Due<BotId>();
+  readonly #reload = new Due<"all">();
   #storeIsAway = false;
   #tickedAt: number;
 
@@ -215,8 +216,8 @@ export class Worker {
   }
 
   #onHint(hint: Hint): void {
-    if (hint.kind === "all") this.#reloadDue = true;
-    else if (hint.kind === "some") for (const id of hint.ids) this.#hinted.add(id as BotId);
+    if (hint.kind === "all") this.#reload.add(["all"]);
+    else if (hint.kind === "some") this.#hinted.add(hint.ids as readonly BotId[]);
     this.#look.ring();
   }
 
@@ -240,33 +241,18 @@ export class Worker {
       const fault = await this.#tolerate("segments", async () => {
         if (this.#options.watchesLife === true) this.#options.lifeline.sawLife((await this.#options.store.fleet())?.incarnation);
         await this.#segments.round(signal);
-        if (this.#reloadDue) {
-          this.#reloadDue = false;
-          await this.#segments.reload(signal).catch((error: unknown) => {
-            this.#reloadDue = true;
-            throw error;
-          });
-        }
-        await this.#readHinted();
+        await this.#reload.take(() => this.#segments.reload(signal));
+        await this.#hinted.take((bots) => this.#readAgain(bots));
       });
       this.#storeIsAway = fault instanceof StoreUnreachableError;
       await this.#look.wait(this.#options.clock, this.isDraining ? PROOF_POLL_MS : SEGMENTS_POLL_MS, signal);
     }
   }
 
-  async #readHinted(): Promise<void> {
-    const bots = [...this.#hinted];
-    if (bots.length === 0) return;
-    // Taken out first: a hint that comes while we read is a new one.
-    this.#hinted.clear();
-    try {
-      const touched = await this.#desired.refresh(bots);
-      await this.#remember(touched);
-      this.#bots.request(touched);
-    } catch (error) {
-      for (const bot of bots) this.#hinted.add(bot);
-      throw error;
-    }
+  async #readAgain(bots: readonly BotId[]): Promise<void> {
+    const touched = await this.#desired.refresh(bots);
+    await this.#remember(touched);
+    this.#bots.request(touched);
   }
 
   /** A round that fails for a passing reason is told and tried again by its loop; any other fault ends the worker. */
