@@ -8,8 +8,8 @@ import { clusterRows } from "./faults/cluster/rows.ts";
 import { renderSection } from "./faults/cluster/section.ts";
 import { ClusterStage } from "./faults/cluster/stage.ts";
 import { Measured } from "./faults/measured.ts";
-import { isWholeRun, readRunOptions } from "./faults/options.ts";
-import { faultsPage, writePart } from "./faults/page.ts";
+import { readRunOptions } from "./faults/options.ts";
+import { writePart } from "./faults/page.ts";
 import { planFull } from "./faults/plan.ts";
 import { playRound } from "./faults/rounds.ts";
 import { timedSay, watchInterrupt } from "./lib/interrupt.ts";
@@ -40,7 +40,7 @@ const options = readRunOptions(
 );
 const interrupt = watchInterrupt();
 const say = timedSay();
-const measured = new Measured(options, say);
+const measured = new Measured(options, say, interrupt);
 const random = new Chance(options.seed).next;
 
 await cleanStaleRuns(say);
@@ -58,22 +58,23 @@ async function measure(): Promise<void> {
   const plan = options.isShort ? planShortCluster(wanted, options.seed, options.n) : planFull(wanted, options.n);
   say("bringing a cluster up");
   const fleet = await ClusterStage.open({ ...SHAPE, segments: SEGMENTS, say, profile: options.timings, logDir: options.logs });
+  const figures = () => fleet.fleet.sink.ask("figures");
   try {
     await fleet.start();
     say("the fleet is settled");
     await measured.play({
       plan,
-      signal: interrupt,
       play: async (batch, variant) => {
         const played = await playRound(batch, variant, { fleet, isShort: options.isShort, random, choose: chooseOnNodes });
         if (played.some(({ verdict }) => verdict !== "pass")) await fleet.saveLogs();
         return played;
       },
-      figures: () => fleet.fleet.sink.ask("figures"),
+      figures,
     });
     if (!options.control || interrupt.aborted) return;
     say("positive control: rows 4 and 8 without fence and kubelet");
     measured.control = await runClusterControl(fleet, random);
+    measured.figures = await figures();
     await measured.save();
   } catch (error) {
     console.error(await fleet.lastWords(15));
@@ -85,11 +86,9 @@ async function measure(): Promise<void> {
 }
 
 async function tellAll(): Promise<number> {
-  const { reports, isGood } = measured.tell(clusterRows, { isWhole: !interrupt.aborted });
-  const page = options.page ?? (isWholeRun(options) && !interrupt.aborted ? faultsPage : undefined);
-  const { control, figures, minutes } = measured;
+  const { reports, exitCode } = measured.tell(clusterRows);
+  const { control, figures, minutes, page } = measured;
   const setting = { ...SHAPE, profile: options.timings, cores: availableParallelism(), minutes };
   if (page !== undefined) await writePart(page, "cluster", renderSection({ reports, control, ...figures, ...setting }));
-  if (interrupt.aborted) return 130;
-  return isGood ? 0 : 1;
+  return exitCode;
 }

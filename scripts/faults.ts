@@ -5,8 +5,8 @@ import { Chance } from "../test/sim/chance.ts";
 import { type ControlResult, runControl } from "./faults/control.ts";
 import { FaultFleet } from "./faults/fleet.ts";
 import { Measured } from "./faults/measured.ts";
-import { isWholeRun, readRunOptions } from "./faults/options.ts";
-import { faultsPage, writePart } from "./faults/page.ts";
+import { readRunOptions } from "./faults/options.ts";
+import { writePart } from "./faults/page.ts";
 import { planFull, planShort } from "./faults/plan.ts";
 import { renderPage } from "./faults/report.ts";
 import { playRound } from "./faults/rounds.ts";
@@ -40,7 +40,7 @@ const options = readRunOptions(
 );
 const interrupt = watchInterrupt();
 const say = timedSay();
-const measured = new Measured(options, say);
+const measured = new Measured(options, say, interrupt);
 const random = new Chance(options.seed).next;
 
 await cleanStaleRuns(say);
@@ -77,13 +77,11 @@ async function measure(): Promise<void> {
 }
 
 async function tellAll(): Promise<number> {
-  const { reports, isGood } = measured.tell(rows, { isWhole: !interrupt.aborted });
-  const page = options.page ?? (isWholeRun(options) && !interrupt.aborted ? faultsPage : undefined);
-  const { control, figures, minutes } = measured;
+  const { reports, exitCode } = measured.tell(rows);
+  const { control, figures, minutes, page } = measured;
   const setting = { profile: options.timings, workers: WORKERS, bots: BOTS, everyMs: EVERY_MS, cores: availableParallelism(), minutes };
   if (page !== undefined) await writePart(page, "processes", renderPage({ reports, control, ...figures, ...setting }));
-  if (interrupt.aborted) return 130;
-  return isGood ? 0 : 1;
+  return exitCode;
 }
 
 async function playAll(place: Place): Promise<void> {
@@ -96,7 +94,6 @@ async function playAll(place: Place): Promise<void> {
     await fleet.start();
     await measured.play({
       plan,
-      signal: interrupt,
       play: (batch, variant) => playRound(batch, variant, { fleet, isShort: options.isShort, random }),
       figures: () => fleet.hub.sink.ask("figures"),
     });

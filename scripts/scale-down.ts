@@ -4,11 +4,9 @@ import { parseArgs } from "node:util";
 
 import { renderTable } from "../src/cli/table.ts";
 import { Chance } from "../test/sim/chance.ts";
-import type { Run } from "./faults/runs.ts";
 import { ClusterFleet } from "./lib/cluster/fleet.ts";
 import { namesInSegments, type Pod, type Release } from "./lib/cluster/product.ts";
 import { chartValues } from "./lib/cluster/values.ts";
-import { until } from "./lib/command.ts";
 import { timedSay, watchInterrupt } from "./lib/interrupt.ts";
 import { cleanStaleRuns } from "./lib/run-dir.ts";
 
@@ -71,11 +69,7 @@ process.exitCode = interrupt.aborted ? 130 : wrong > 0 || table.length < runs ? 
 async function settle(on: Release): Promise<void> {
   await on.bots.updateMany({}, { $set: { enabled: true } });
   await on.awaitPods(BOTS + 1, LIMIT_MS);
-  await until("a worker for each bot", LIMIT_MS, async () => {
-    const states = await on.states();
-    const workers = new Set([...states.values()].map(({ worker }) => worker));
-    return (workers.size === BOTS && [...states.values()].every(({ state }) => state === "running")) || undefined;
-  });
+  await on.awaitSpread(bots, LIMIT_MS);
   await fleet.heard(bots);
 }
 
@@ -89,14 +83,14 @@ async function shrink(on: Release, run: number): Promise<string[]> {
   const stay = chosen.length < 2 ? bots.slice(0, 2) : chosen.slice(0, BOTS - 1);
   const gone = bots.filter((bot) => !stay.includes(bot));
   const busy = new Set(stay.map((bot) => states.get(bot)?.worker));
-  const lives = newest(await fleet.lives(stay));
+  const lives = await fleet.newest(stay);
   await on.bots.updateMany({ _id: { $in: gone } }, { $set: { enabled: false } });
   const after = await on.awaitPods(stay.length + 1, LIMIT_MS);
   const ended = before.filter(({ uid }) => after.every((pod) => pod.uid !== uid));
   const busyEnded = ended.filter(({ name }) => busy.has(name));
   const now = await on.states();
   const moved = stay.filter((bot) => now.get(bot)?.container !== states.get(bot)?.container);
-  const begun = [...newest(await fleet.lives(stay))].filter(([bot, life]) => life.run !== lives.get(bot)?.run || life.ended);
+  const begun = [...(await fleet.newest(stay))].filter(([bot, life]) => life.run !== lives.get(bot)?.run || life.ended);
   const anew = new Set([...moved, ...begun.map(([bot]) => bot)]);
   const mark = ({ name }: Pod) => (name === leader.name ? "L" : busy.has(name) ? "#" : ".");
   table.push([
@@ -113,10 +107,6 @@ async function shrink(on: Release, run: number): Promise<string[]> {
   ]);
   say(`${run}/${runs} ${gone.length} of ${BOTS} workers idle: ${ended.length} pods ended, ${busyEnded.length} of them busy`);
   return [...busyEnded.map(({ name }) => `the busy pod ${name} ended`), ...[...anew].map((bot) => `${bot} began anew`)];
-}
-
-function newest(lives: readonly Run[]): Map<string, Run> {
-  return new Map(lives.toSorted((a, b) => a.first - b.first).map((life) => [life.bot, life]));
 }
 
 function byAge(a: Pod, b: Pod): number {

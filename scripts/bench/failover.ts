@@ -117,10 +117,7 @@ async function rollOut(fleet: ClusterFleet, release: Release, bots: readonly str
   const old = await release.pods();
   const from = bootTimeMs();
   await release.install({ pod: { annotations: { version: "2" } } }, "upgrade");
-  await until("new pods alone", LIMIT_MS, async () => {
-    const now = await release.pods();
-    return (now.length === PODS && now.every(({ uid, isReady }) => isReady && old.every((pod) => pod.uid !== uid))) || undefined;
-  });
+  await release.awaitReplaced(old, LIMIT_MS);
   await settled(fleet, release, bots);
   const lives = (await fleet.lives(bots)).filter(({ last }) => last >= from);
   return findUnrun(lives, bots, { from, to: bootTimeMs() - 500 }).map((gap) => gap.to - gap.from);

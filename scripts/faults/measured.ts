@@ -4,7 +4,8 @@ import { readFile, writeFile } from "node:fs/promises";
 import type { Say } from "../lib/cache.ts";
 import { type ControlResult, judgeControl } from "./control.ts";
 import type { RowText } from "./fault-row.ts";
-import type { RunOptions } from "./options.ts";
+import { isWholeRun, type RunOptions } from "./options.ts";
+import { faultsPage } from "./page.ts";
 import type { Batch } from "./plan.ts";
 import { renderReport, reportRow, type RowReport } from "./report.ts";
 import type { CaseResult } from "./rounds.ts";
@@ -22,7 +23,6 @@ type Saved = Figures & {
 
 export type PlayOptions<R> = {
   readonly plan: readonly Batch<R>[];
-  readonly signal: AbortSignal;
   /** `variant`: for rows that have more than one. */
   readonly play: (batch: Batch<R>, variant: number) => Promise<readonly CaseResult[]>;
   readonly figures: () => Promise<Figures>;
@@ -34,12 +34,15 @@ export class Measured {
   figures: Figures = { came: 0, lost: 0 };
   readonly #options: RunOptions;
   readonly #say: Say;
+  readonly #signal: AbortSignal;
   readonly #began = performance.now();
   #minutesBefore = 0;
 
-  constructor(options: RunOptions, say: Say) {
+  /** `signal`: ends a run before its time. */
+  constructor(options: RunOptions, say: Say, signal: AbortSignal) {
     this.#options = options;
     this.#say = say;
+    this.#signal = signal;
   }
 
   /** That this run took, or those that are told again. */
@@ -49,10 +52,10 @@ export class Measured {
   }
 
   /** Round by round; after each, all is saved, so that nothing is lost with a run that is killed. */
-  async play<R extends RowText>({ plan, signal, play, figures }: PlayOptions<R>): Promise<void> {
+  async play<R extends RowText>({ plan, play, figures }: PlayOptions<R>): Promise<void> {
     const { isShort, seed } = this.#options;
     for (const [round, batch] of plan.entries()) {
-      if (signal.aborted) return;
+      if (this.#signal.aborted) return;
       const name = batch.map(({ number }) => `row ${number}`).join(" and ");
       this.#say(`${round + 1}/${plan.length} ${name}: ${[...new Set(batch.map(({ fault }) => fault))].join(", ")}`);
       const same = plan.slice(0, round).filter((other) => other[0] === batch[0]).length;
@@ -84,21 +87,27 @@ export class Measured {
     }
   }
 
-  /** The table, and what is wrong with it. `isWhole`: it was not interrupted. Returns whether nothing is. */
-  tell(rows: readonly RowText[], { isWhole }: { readonly isWhole: boolean }): { reports: readonly RowReport[]; isGood: boolean } {
+  /** The page to write, should this be what is published, or be wanted there. */
+  get page(): string | undefined {
+    return this.#options.page ?? (isWholeRun(this.#options) && !this.#signal.aborted ? faultsPage : undefined);
+  }
+
+  /** Tells the table, and what is wrong with it. */
+  tell(rows: readonly RowText[]): { readonly reports: readonly RowReport[]; readonly exitCode: 0 | 1 | 130 } {
     const { cases, control } = this;
     const reports = rows.flatMap((row) => reportRow(row, cases) ?? []);
     console.log(`\n${renderReport(reports)}\n`);
     for (const { row, bots, duplicateMs } of control)
       this.#say(`positive control: row ${row}, ${bots} bots, ${Math.round(duplicateMs)} ms of duplicates`);
     tellFailed(cases);
-    const isMissing = this.#options.control && isWhole && control.length === 0;
+    const isMissing = this.#options.control && !this.#signal.aborted && control.length === 0;
     const blind = [...judgeControl(control), ...(isMissing ? ["the positive control was not played"] : [])];
     for (const line of blind) console.error(`- ${line}`);
     const total = tally(cases.map(({ verdict }) => verdict));
     const { came, lost } = this.figures;
     const counts = `${total.cases} cases, ${total.failed} failed, ${total.starved} starved`;
     this.#say(`${counts}; ${came} datagrams came, ${lost} were lost; seed ${this.#options.seed}`);
-    return { reports, isGood: total.verdict === "pass" && blind.length === 0 };
+    const isGood = total.verdict === "pass" && blind.length === 0;
+    return { reports, exitCode: this.#signal.aborted ? 130 : isGood ? 0 : 1 };
   }
 }

@@ -61,10 +61,7 @@ export function rollouts(fleet: () => ClusterFleet): void {
       pods = await release.awaitPods(BUSY + 1);
       await release.awaitRunning(bots);
       await fleet().heard(bots);
-      await until("a worker for each bot", 120_000, async () => {
-        const workers = new Set([...(await release.states()).values()].map(({ worker }) => worker));
-        return workers.size === BUSY || undefined;
-      });
+      await release.awaitSpread(bots, 120_000);
     });
     after(async () => {
       await release.uninstall();
@@ -76,11 +73,7 @@ export function rollouts(fleet: () => ClusterFleet): void {
       const before = await fleet().newest(bots);
       const from = bootTimeMs();
       await release.install({ ...SHAPE, pod: { annotations: { version: "2" } } }, "upgrade");
-      pods = await until("new pods alone", 240_000, async () => {
-        const now = await release.pods();
-        const isNew = now.every(({ uid, isReady }) => isReady && pods.every((pod) => pod.uid !== uid));
-        return isNew && now.length === BUSY + 1 ? now : undefined;
-      });
+      pods = await release.awaitReplaced(pods, 240_000);
       await release.awaitRunning(bots);
       const lives = (await fleet().lives(bots)).filter(({ last }) => last >= from);
       const moved = bots.map((bot) => lives.filter((life) => life.bot === bot && life.run !== before.get(bot)?.run).length);

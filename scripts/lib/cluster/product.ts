@@ -126,6 +126,24 @@ export class Release {
     });
   }
 
+  /** Waits until as many pods as these were are ready, and none of these is left. */
+  awaitReplaced(old: readonly Pod[], timeoutMs: number): Promise<Pod[]> {
+    return until("new pods alone", timeoutMs, async () => {
+      const now = await this.pods();
+      const isNew = now.every(({ uid, isReady }) => isReady && old.every((pod) => pod.uid !== uid));
+      return isNew && now.length === old.length ? now : undefined;
+    });
+  }
+
+  /** Waits until all bots run, each on a worker of its own. */
+  async awaitSpread(bots: readonly string[], timeoutMs: number): Promise<void> {
+    await until("a worker for each bot", timeoutMs, async () => {
+      const states = [...(await this.states()).values()];
+      const workers = new Set(states.map(({ worker }) => worker));
+      return (workers.size === bots.length && states.every(({ state }) => state === "running")) || undefined;
+    });
+  }
+
   /** Waits until no pod is there, not even one that ends. */
   async awaitGone(timeoutMs = 120_000): Promise<void> {
     await until("the end of all pods", timeoutMs, async () => (await this.pods()).length === 0 || undefined);
