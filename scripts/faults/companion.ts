@@ -8,7 +8,8 @@ import { recordProcess } from "../lib/run-dir.ts";
 /** A process that answers questions of type Q by name. */
 export type Companion<Answers extends Readonly<Record<string, unknown>>> = {
   readonly pid: number;
-  readonly ask: <Name extends keyof Answers & string>(question: Name) => Promise<Answers[Name]>;
+  /** `given`: what the question is about, where it has to say so. */
+  readonly ask: <Name extends keyof Answers & string>(question: Name, given?: string) => Promise<Answers[Name]>;
   readonly stop: () => Promise<void>;
 };
 
@@ -26,7 +27,7 @@ export async function startCompanion<Answers extends Readonly<Record<string, unk
   const child = spawn(command, rest, { stdio: ["ignore", "inherit", "inherit", "ipc"], detached: true });
   child.on("error", () => undefined); // told by what waits for an answer
   if (child.pid !== undefined) await recordProcess(runDir, child.pid);
-  const ask = (question: string): Promise<unknown> => askOnce(child, file, question);
+  const ask = (question: string, given?: string): Promise<unknown> => askOnce(child, file, question, given);
   try {
     await ask("hello");
   } catch (error) {
@@ -44,7 +45,7 @@ export async function startCompanion<Answers extends Readonly<Record<string, unk
 
 let questions = 0;
 
-async function askOnce(child: ChildProcess, file: string, question: string): Promise<unknown> {
+async function askOnce(child: ChildProcess, file: string, question: string, given?: string): Promise<unknown> {
   const id = (questions += 1);
   const limit = AbortSignal.timeout(ANSWER_MS);
   const { promise, resolve, reject } = Promise.withResolvers<unknown>();
@@ -58,7 +59,7 @@ async function askOnce(child: ChildProcess, file: string, question: string): Pro
   limit.addEventListener("abort", onLimit, { once: true });
   try {
     if (child.exitCode !== null || child.signalCode !== null) onEnd();
-    else child.send({ id, question }, (error) => error && reject(error));
+    else child.send({ id, question, given }, (error) => error && reject(error));
     return await promise;
   } finally {
     child.off("message", onMessage);
@@ -69,11 +70,11 @@ async function askOnce(child: ChildProcess, file: string, question: string): Pro
 
 /** The companion's side: answers until the channel closes, which is the end of the process. */
 export function answerQuestions<Answers extends Readonly<Record<string, unknown>>>(answers: {
-  readonly [Name in keyof Answers]: () => Answers[Name] | Promise<Answers[Name]>;
+  readonly [Name in keyof Answers]: (given?: string) => Answers[Name] | Promise<Answers[Name]>;
 }): void {
-  const all: Readonly<Record<string, () => unknown>> = { ...answers, hello: () => true };
-  process.on("message", ({ id, question }: { id: number; question: string }) => {
-    void Promise.resolve(all[question]?.()).then((answer) => process.send?.({ id, answer }));
+  const all: Readonly<Record<string, (given?: string) => unknown>> = { ...answers, hello: () => true };
+  process.on("message", ({ id, question, given }: { id: number; question: string; given?: string }) => {
+    void Promise.resolve(all[question]?.(given)).then((answer) => process.send?.({ id, answer }));
   });
   process.once("disconnect", () => process.exit(0));
 }

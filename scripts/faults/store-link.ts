@@ -15,21 +15,24 @@ export type LosableWrite = "O1" | "O2" | "O5";
  *  was sent meanwhile arrives after all once the way is open again. */
 export class StoreLink {
   readonly #target: number;
+  readonly #host: string;
   readonly #server: Server;
   readonly #open = new Set<Socket>();
-  readonly #armed: { readonly write: LosableWrite; readonly onLost: () => void }[] = [];
+  readonly #armed: { readonly write: LosableWrite; readonly id: string | undefined; readonly onLost: () => void }[] = [];
   #isCut = false;
   #delayMs = 0;
 
-  private constructor(target: number) {
+  private constructor(target: number, host: string) {
     this.#target = target;
+    this.#host = host;
     this.#server = createServer((client) => this.#couple(client));
   }
 
-  /** @param target port of the MongoDB server on this machine */
-  static async open(target: number): Promise<StoreLink> {
-    const link = new StoreLink(target);
-    link.#server.listen(0, "127.0.0.1");
+  /** @param target port of the MongoDB server on this machine
+   *  @param host the address of this machine where that server listens and this one shall */
+  static async open(target: number, host = "127.0.0.1"): Promise<StoreLink> {
+    const link = new StoreLink(target, host);
+    link.#server.listen(0, host);
     await once(link.#server, "listening");
     return link;
   }
@@ -53,9 +56,9 @@ export class StoreLink {
     this.#delayMs = ms;
   }
 
-  /** The next such write is carried out and its reply swallowed. Resolves when that has happened. */
-  loseReply(write: LosableWrite): Promise<void> {
-    return new Promise((resolve) => void this.#armed.push({ write, onLost: resolve }));
+  /** The next such write is carried out and its reply swallowed. Resolves when that has happened. `id`: only a write to that document. */
+  loseReply(write: LosableWrite, id?: string): Promise<void> {
+    return new Promise((resolve) => void this.#armed.push({ write, id, onLost: resolve }));
   }
 
   /** What was to be lost and was not yet is delivered after all. */
@@ -69,7 +72,7 @@ export class StoreLink {
   }
 
   #couple(client: Socket): void {
-    const upstream = connect(this.#target, "127.0.0.1");
+    const upstream = connect(this.#target, this.#host);
     coupleSockets(client, upstream, this.#open);
     const losing = new Map<number, () => void>();
     const forward = this.#pipe(upstream);
@@ -115,9 +118,14 @@ export class StoreLink {
     if (this.#armed.length === 0) return undefined;
     const command = commandOf(message);
     const kind = command === undefined ? undefined : writeOf(command);
-    const index = this.#armed.findIndex(({ write }) => write === kind);
+    const index = this.#armed.findIndex(({ write, id }) => write === kind && isTo(command, id));
     return index < 0 ? undefined : this.#armed.splice(index, 1)[0]?.onLost;
   }
+}
+
+/** Whether a command of `findAndModify` changes that document; undefined is any. */
+export function isTo(command: Document | undefined, id: string | undefined): boolean {
+  return id === undefined || command?.["query"]?._id === id;
 }
 
 /** Which of the protocol's writes a command is, by what it changes. */

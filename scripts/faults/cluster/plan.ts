@@ -36,7 +36,7 @@ export function chooseOnNodes(rows: readonly Wanted[], { owners, leader }: Candi
 /** What is played at the same time: quiet rows with quiet rows, for a bot that moves may move to any worker. */
 const FIRST = [["6", "7"], ["4", "8"], ["18"]];
 /** One of these more, which the seed picks. */
-const IN_TURN = [["2"], ["5"], ["16"], ["5b"], ["9"], ["1"], ["3"], ["12"]];
+const IN_TURN = [["2"], ["5"], ["16"], ["5b"], ["9"], ["1"], ["3"], ["12"], ["19"], ["20"], ["23"]];
 
 /** What the gate plays within its time; `times` over. */
 export function planShortCluster(rows: readonly ClusterRow[], seed: number, times = 1): Batch<ClusterRow>[] {

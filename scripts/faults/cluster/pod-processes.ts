@@ -6,15 +6,21 @@ import { sendSignal } from "../../lib/send-signal.ts";
 /** `runtime`: the worker's process, below its init. `fence`: PID 1 of the Engine's container. `dockerd`: the Engine. */
 export type Part = "runtime" | "fence" | "dockerd";
 
+type PodName = { readonly name: string; readonly uid: string };
+
 /** Sends a signal to these parts of the pod, one right after the other. @throws {Error} when one of them does not run. */
-export async function signalParts(pod: { readonly name: string; readonly uid: string }, parts: readonly Part[], signal: NodeJS.Signals) {
-  const found = await findParts(pod.uid);
-  const pids = parts.map((part) => {
+export async function signalParts(pod: PodName, parts: readonly Part[], signal: NodeJS.Signals): Promise<void> {
+  for (const pid of await pidsOf(pod, parts)) sendSignal(pid, signal);
+}
+
+/** Its process ids here, in the order of the parts. @throws {Error} when one of them does not run. */
+export async function pidsOf({ name, uid }: PodName, parts: readonly Part[]): Promise<number[]> {
+  const found = await findParts(uid);
+  return parts.map((part) => {
     const pid = found.get(part);
-    if (pid === undefined) throw new Error(`Cannot send ${signal} to ${part} of ${pod.name}: it does not run`);
+    if (pid === undefined) throw new Error(`Cannot reach ${part} of ${name}: it does not run`);
     return pid;
   });
-  for (const pid of pids) sendSignal(pid, signal);
 }
 
 /** Lets those go on that still stand. */

@@ -5,10 +5,21 @@ import type { ClusterRow } from "./act.ts";
 import { booksDropped, booksRestored, secondInstallation } from "./database-faults.ts";
 import { deleteLeader, killLeader, loseLeaderNode, stopLeader } from "./leader-faults.ts";
 import { cutNodeFrom, cutNodeFromBoth, drainNode, freezeNode, loseNode } from "./node-faults.ts";
+import { loseCreate, loseInDrain, loseRenewal } from "./reply-faults.ts";
 import { apiDown, bothDown, mongoDown, mongoElection } from "./store-faults.ts";
-import { deletePod, hangDockerd, killDind, killRuntime, killRuntimeAgain, stopFor60, stopRuntimeBriefly } from "./worker-faults.ts";
+import {
+  deletePod,
+  fakeUptime,
+  hangDockerd,
+  killDind,
+  killRuntime,
+  killRuntimeAgain,
+  stopFor60,
+  stopRuntimeBriefly,
+} from "./worker-faults.ts";
 
 const sessionEnd = (bounds: Bounds, bots: number): number => bounds.sessionEndMs(bots);
+const handOver = (bounds: Bounds, bots: number): number => bounds.handOverMs(STOP_MS, bots);
 /** What a stop of a beacon takes at most: its grace. */
 const STOP_MS = 1_000;
 /** What a kubelet takes to start a process again that ended for the first time, and the process until it has joined. */
@@ -232,7 +243,7 @@ export const clusterRows: readonly ClusterRow[] = [
     victim: "owner",
     atOnce: 2,
     restartsNone: false,
-    boundMs: (bounds, bots) => bounds.handOverMs(STOP_MS, bots),
+    boundMs: handOver,
     formula: "stop + 2 + start",
     acts: [deletePod],
   },
@@ -245,9 +256,35 @@ export const clusterRows: readonly ClusterRow[] = [
     victim: "node",
     atOnce: 1,
     restartsNone: false,
-    boundMs: (bounds, bots) => bounds.handOverMs(STOP_MS, bots),
+    boundMs: handOver,
     formula: "stop + 2 + start",
     acts: [drainNode],
+  },
+  {
+    number: "19",
+    fault: "create times out but lands",
+    how: "a relay takes the place of the Engine's socket; a bot's document changes, and the reply to its container's creation is lost",
+    expected: "found by label and epoch",
+    n: 5,
+    victim: "owner",
+    atOnce: 1,
+    restartsNone: false,
+    boundMs: handOver,
+    formula: "stop + 2 + start",
+    acts: [loseCreate],
+  },
+  {
+    number: "20",
+    fault: "renewal, O2 or O5 applied, reply lost",
+    how: "a relay before MongoDB swallows the reply; O2 and O5 while the pod is deleted",
+    expected: "read again; the retry is idempotent",
+    n: 6,
+    victim: "owner",
+    atOnce: 1,
+    restartsNone: false,
+    boundMs: handOver,
+    formula: "O1: 0; O2, O5: as row 18",
+    acts: [loseRenewal, loseInDrain("O2"), loseInDrain("O5")],
   },
   {
     number: "21",
@@ -272,5 +309,15 @@ export const clusterRows: readonly ClusterRow[] = [
     boundMs: (bounds, bots) => bounds.sessionEndMs(bots) + RESTART_MS * bounds.factor,
     formula: "L + 1 + 1 + start, and 4 for the restart of every process",
     acts: [booksDropped, booksRestored],
+  },
+  {
+    number: "23",
+    fault: "/proc/uptime faked, reset, or of another boot",
+    how: "for 2 s the Engine's container reads 0 or an hour more",
+    expected: "lapsed at once",
+    n: 5,
+    victim: "owner",
+    ...ended,
+    acts: [fakeUptime("reset"), fakeUptime("ahead")],
   },
 ];

@@ -17,6 +17,7 @@ import { type Bounds, boundsOf, type Profile } from "../bounds.ts";
 import { type Companion, startCompanion } from "../companion.ts";
 import type { Lag, LagAnswers } from "../lag-meter.ts";
 import type { Run } from "../runs.ts";
+import type { StoreRelayAnswers } from "../store-relay.ts";
 import { type Books, bootTimeMs, botsByPod, type Placement, type Stage } from "../stage.ts";
 import { findUnsettled } from "../unsettled.ts";
 import { BookWatch } from "./book-watch.ts";
@@ -34,6 +35,14 @@ export type ClusterStageOptions = {
   readonly logDir?: string | undefined;
 };
 
+type StageParts = {
+  readonly fleet: ClusterFleet;
+  readonly lag: Companion<LagAnswers>;
+  readonly store: Companion<StoreRelayAnswers>;
+  readonly mongoUri: string;
+  readonly get: Get;
+};
+
 const NAMESPACE = "faults";
 const START_MS = 240_000;
 
@@ -44,21 +53,23 @@ export class ClusterStage implements Stage<Pod> {
   readonly release: Release;
   readonly bots: readonly string[];
   readonly everyMs: number;
+  /** On the way of every pod to MongoDB. */
+  readonly store: Companion<StoreRelayAnswers>;
   readonly #lag: Companion<LagAnswers>;
   readonly #get: Get;
   readonly #replaced = new Set<string>();
   readonly watch: BookWatch;
 
-  private constructor(parts: { options: ClusterStageOptions; fleet: ClusterFleet; lag: Companion<LagAnswers>; get: Get }) {
-    const { options, fleet } = parts;
+  private constructor({ fleet, lag, store, get, mongoUri }: StageParts, options: ClusterStageOptions) {
     this.options = options;
     this.fleet = fleet;
-    this.#lag = parts.lag;
-    this.#get = parts.get;
+    this.store = store;
+    this.#lag = lag;
+    this.#get = get;
     this.bounds = boundsOf(options.profile, KUBERNETES_TIMINGS);
     this.everyMs = options.everyMs;
     this.bots = [...Array(options.bots).keys()].map((n) => `bot-${n}`);
-    this.release = fleet.release({ namespace: NAMESPACE, maxSegment: options.segments, values: valuesOf(options) });
+    this.release = fleet.release({ namespace: NAMESPACE, mongoUri, maxSegment: options.segments, values: valuesOf(options) });
     const read = async () => {
       const [records, placements] = await Promise.all([this.#records(), this.#placements()]);
       return { ...records, placements };
@@ -72,7 +83,9 @@ export class ClusterStage implements Stage<Pod> {
     try {
       const { runDir, network } = fleet.cluster;
       const lag = await startCompanion<LagAnswers>(runDir, "lag-meter.ts");
-      return new ClusterStage({ options, fleet, lag, get: await openApi(runDir, network.api) });
+      const store = await startCompanion<StoreRelayAnswers>(runDir, "store-relay.ts", [String(fleet.mongo.port), network.machine]);
+      const mongoUri = fleet.mongo.uri.replace(`:${fleet.mongo.port}/`, `:${await store.ask("port")}/`);
+      return new ClusterStage({ fleet, lag, store, mongoUri, get: await openApi(runDir, network.api) }, options);
     } catch (error) {
       await fleet.down();
       throw error;
@@ -240,7 +253,7 @@ export class ClusterStage implements Stage<Pod> {
   async stop(): Promise<void> {
     await this.watch.stop();
     await this.release.close();
-    await this.#lag.stop();
+    await Promise.all([this.#lag.stop(), this.store.stop()]);
     await this.fleet.down();
   }
 

@@ -1,5 +1,8 @@
 // What happens to one pod.
-import { resumeParts, signalParts } from "./pod-processes.ts";
+import { join } from "node:path";
+
+import { run } from "../../lib/command.ts";
+import { pidsOf, resumeParts, signalParts } from "./pod-processes.ts";
 import type { Pod } from "../../lib/cluster/product.ts";
 import { bear, type ClusterAct, type ClusterScene, LIMIT_MS, sessionsOf } from "./act.ts";
 
@@ -7,6 +10,8 @@ const BRIEF_MS = 3_000;
 const LONG_MS = 60_000;
 const HANG_MS = 30_000;
 const SHORT_HANG_MS = 20_000;
+const FAKE_MS = 2_000;
+const uptimeCover = join(import.meta.dirname, "cover-uptime.py");
 
 /** Row 1. How soon it is back is the kubelet's affair: where that takes longer than the lease its bots may have ended with that, as in
  *  row 1b, and are told apart. */
@@ -104,3 +109,15 @@ export const deletePod: ClusterAct = async (scene, pod) => {
   const closedAt = await scene.takenOver(sid, bots, since, scene.ms(LONG_MS));
   return { bots, closedAt, faults: [] };
 };
+
+/** Row 23: what the fence reads lies over the truth, for its container alone. */
+export const fakeUptime =
+  (kind: "reset" | "ahead"): ClusterAct =>
+  async (scene, pod) => {
+    const { bots, since } = await scene.before(pod);
+    const [fence] = await pidsOf(pod, ["fence"]);
+    const text = kind === "reset" ? "0.50 0.50" : `${(since / 1_000 + 3_600).toFixed(2)} 1.00`;
+    await run("python3", [uptimeCover, String(fence), text, String(FAKE_MS / 1_000)]);
+    const closedAt = await scene.running(bots, scene.fleet.bounds.sessionEndMs(bots.length) + LIMIT_MS, since);
+    return { bots, closedAt, faults: [] };
+  };

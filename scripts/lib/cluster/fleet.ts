@@ -87,8 +87,9 @@ export class ClusterFleet {
     }
   }
 
-  release(options: Pick<ReleaseOptions, "namespace" | "database" | "helm" | "maxSegment" | "values">): Release {
-    return new Release({ ...options, cluster: this.cluster, mongoUri: this.mongo.uri });
+  /** `mongoUri`: another way to the MongoDB. @default straight to it */
+  release(options: Omit<ReleaseOptions, "cluster" | "mongoUri"> & Partial<Pick<ReleaseOptions, "mongoUri">>): Release {
+    return new Release({ mongoUri: this.mongo.uri, ...options, cluster: this.cluster });
   }
 
   /** A bot that says that it runs. */

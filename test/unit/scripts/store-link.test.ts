@@ -1,6 +1,6 @@
 import { expect } from "chai";
 
-import { type LosableWrite, writeOf } from "../../../scripts/faults/store-link.ts";
+import { isTo, type LosableWrite, writeOf } from "../../../scripts/faults/store-link.ts";
 import type { Epoch, SegmentId, SessionId } from "../../../src/core/ids.ts";
 import {
   announceMove,
@@ -36,4 +36,14 @@ describe("writeOf()", () => {
       expect(writeOf(given)).to.equal(gives);
     });
   }
+});
+
+describe("isTo()", () => {
+  const renewal = { findAndModify: "runtime.workers", query: filterOf(renewSession(sid, 1)), update: updateOf(renewSession(sid, 1)) };
+  const cases: { why: string; id: string | undefined; gives: boolean }[] = [
+    { why: "a session's own renewal", id: sid, gives: true },
+    { why: "not another's", id: "b", gives: false },
+    { why: "any where none is asked for", id: undefined, gives: true },
+  ];
+  for (const { why, id, gives } of cases) it(`knows ${why}`, () => expect(isTo(renewal, id)).to.equal(gives));
 });
