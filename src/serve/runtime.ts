@@ -1,47 +1,35 @@
 import { EventEmitter } from "node:events";
 import type { ParsedConfig } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
-import { ConfigurationError } from "../core/errors.ts";
 import { timingsOf } from "../core/timings.ts";
 import { createEngine } from "../docker/engine.ts";
 import type { EngineEvents } from "../docker/engine-events.ts";
-import { pickReading } from "../document/pick-reading.ts";
-import { createBotReader } from "../document/read-bot.ts";
-import { createApp, listen, type Listening } from "../http/app.ts";
+import type { Listening } from "../http/app.ts";
 import type { LeaderEvents } from "../leader/events.ts";
 import { type Connection, connectStore, type MongoOptions } from "../mongo/connect.ts";
 import { systemClock } from "../process/clock.ts";
 import { FenceFile } from "../process/fence-file.ts";
 import { FenceGuard } from "../process/fence-guard.ts";
-import { ReadyLatch } from "../process/ready-latch.ts";
 import { retryPassing } from "../process/retry.ts";
 import type { Actor } from "../process/run-group.ts";
 import type { Signals } from "../process/signals.ts";
-import { ReleasedFile } from "../process/state-dir.ts";
 import { aborted } from "../process/until-aborted.ts";
 import { readVersion } from "../process/version.ts";
 import type { Log } from "../telemetry/log.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { Outages, type Store, tellEngine, tellLeader, tellWorker } from "../telemetry/subscribe.ts";
 import type { WorkerEvents } from "../worker/events.ts";
-import { HeadlessWatch } from "../worker/headless-watch.ts";
-import { LeasedLifeline } from "../worker/leased-lifeline.ts";
-import type { Lifeline } from "../worker/lifeline.ts";
 import type { Engine } from "../worker/ports.ts";
-import { SoloLifeline } from "../worker/solo-lifeline.ts";
-import { MAX_TICK_AGE_MS, Worker } from "../worker/worker.ts";
-import { beginHeartbeat } from "./begin-heartbeat.ts";
+import type { Worker } from "../worker/worker.ts";
 import { type ClusterSide, openClusterSide } from "./cluster-side.ts";
+import { listenHttp } from "./http-side.ts";
 import { createLeadership, type Leadership } from "./leadership.ts";
 import { live } from "./live.ts";
 import { fleetOf, join, type Membership } from "./membership.ts";
+import { createWorkerSide, type Fence, type WorkerSide, type WorkerSideOptions } from "./worker-side.ts";
 
 /** What a drain may take beyond the longest stop grace, in seconds. Source: design.md section 8, grace period. */
 const DRAIN_SPARE_SECONDS = 30;
-/** How long a drain waits for a move to be announced, and to be made. Together with what a stop may take beyond its grace
- *  they lie within the spare. */
-const MOVE_PATIENCE = { announceMs: 5_000, pullMs: 20_000 };
-
 /** An Engine that starts behind its fence may miss so many tries, some 6 s, before that is worth a word. */
 const QUIET_TRIES = 5;
 
@@ -58,12 +46,10 @@ export class Runtime {
   readonly #workerBus = new EventEmitter<WorkerEvents>();
   readonly #leaderBus = new EventEmitter<LeaderEvents>();
   readonly #engineBus = new EventEmitter<EngineEvents>();
-  readonly #fence: { readonly guard: FenceGuard; readonly dir: string } | undefined;
+  readonly #fence: Fence | undefined;
   #worker: Worker | undefined;
   #leadership: Leadership | undefined;
   #hasFoundEngine = false;
-  /** Ready once there was a session, its segments were read and the engine was reached; then until it drains. */
-  readonly #ready: ReadyLatch;
   #http: Listening | undefined;
   readonly #closers: (() => Promise<void> | void)[] = [];
 
@@ -74,7 +60,6 @@ export class Runtime {
     const stores = ["mongodb", "docker", ...(config.coordination === "kubernetes" ? ["kubernetes"] : [])];
     this.#metrics = new Metrics({ version: this.#version, node: process.version }, stores);
     this.#metrics.botsMax.set(config.maxBotsPerWorker);
-    this.#ready = new ReadyLatch(config.coordination === "kubernetes" ? config.stateDir : undefined);
     const dir = config.coordination === "single" ? undefined : config.fenceDir;
     this.#fence = dir === undefined ? undefined : { dir, guard: new FenceGuard(new FenceFile(dir), this.#clock) };
     this.#outages = new Outages(log, this.#metrics);
@@ -89,7 +74,13 @@ export class Runtime {
     this.#log.info("Starting runtime", { version: this.#version, coordination, pod, namespace });
     if (coordination === "kubernetes") this.#log.info("autoscaler: on, the leader scales", { deployment: config.deploymentName });
     else this.#log.info("autoscaler: off, nothing scales these processes", { coordination });
-    this.#http = await this.#listen();
+    this.#http = await listenHttp({
+      config,
+      metrics: this.#metrics,
+      parts: () => ({ worker: this.#worker, leadership: this.#leadership }),
+      hasFoundEngine: () => this.#hasFoundEngine,
+      isDraining: () => this.#signals.stop.aborted,
+    });
     this.#log.info("Listening", { port: this.#http.port });
     const engine = this.#createEngine();
     const mongo = await this.#connect();
@@ -98,9 +89,8 @@ export class Runtime {
     const side = config.coordination === "kubernetes" ? await this.#openClusterSide() : undefined;
     const fleet = await this.#patiently("docker", this.#signals.stop, () => fleetOf(config, engine, side));
     const membership = await this.#join(mongo, fleet);
-    const lifeline = this.#createLifeline(mongo, membership, side);
-    const leased = lifeline instanceof LeasedLifeline ? lifeline : undefined;
-    const worker = await this.#createWorker({ mongo, engine, membership, lifeline });
+    const workerSide = await this.#createWorkerSide({ mongo, engine, membership, side });
+    const { worker, lifeline } = workerSide;
     this.#worker = worker;
     const leadership = createLeadership({
       ...this.#adapters,
@@ -111,11 +101,12 @@ export class Runtime {
       onClusterReached: () => this.#outages.over("kubernetes"),
       bus: this.#leaderBus,
       candidate: () => ({ isDraining: worker.isDraining, isIdle: worker.isIdle }),
-      renewedAt: () => leased?.view.store.provenAt,
+      renewedAt: () => workerSide.renewedAt(),
     });
     this.#leadership = leadership;
     const actors: Actor[] = [(signal) => worker.run(signal), ...leadership.actors];
-    if (side !== undefined && leased !== undefined) actors.push(this.#watchHeadless(leased, leadership));
+    const headless = workerSide.watchHeadless(leadership, () => this.#signals.requestStop());
+    if (headless !== undefined) actors.push(headless);
     if (!this.#hasFoundEngine) actors.push((signal) => this.#findEngine(engine, signal).then(() => aborted(signal)));
     const drainSeconds = config.maxStopGraceSeconds + DRAIN_SPARE_SECONDS;
     return live({
@@ -203,57 +194,18 @@ export class Runtime {
     });
   }
 
-  #createLifeline(mongo: Connection, { session, incarnation }: Membership, side: ClusterSide | undefined): Lifeline {
-    const timings = timingsOf(this.#config);
-    const common = { clock: this.#clock, timings, bus: this.#workerBus };
-    if (this.#fence === undefined) return new SoloLifeline(session, { ...common, store: mongo.store });
-    const { dir: fenceDir, guard } = this.#fence;
-    const lease = side && { ...side.ownLease, incarnation };
-    const begin = (opened: typeof session.view) =>
-      beginHeartbeat({ session: opened, timings, mongo: this.#mongoOptions, fenceDir, ...(lease !== undefined && { lease }) });
-    const lifeline = new LeasedLifeline(session, { ...common, incarnation, begin });
-    this.#closers.push(() => lifeline.end());
-    this.#metrics.watchFence({ remainingMs: () => lifeline.remainingMs(), trips: () => guard.trips() });
-    return lifeline;
-  }
-
-  /** With a Lease as the second store this worker may have to give up by itself: then it ends as by SIGTERM. */
-  #watchHeadless(lifeline: LeasedLifeline, leadership: Leadership): Actor {
-    const watch = new HeadlessWatch({
-      session: () => lifeline.view,
-      leader: () => leadership.sight(),
-      clock: this.#clock,
-      timings: timingsOf(this.#config),
-      bus: this.#workerBus,
-      giveUp: () => this.#signals.requestStop(),
-    });
-    this.#metrics.watchHeadless(() => watch.headlessMs());
-    return (signal) => watch.run(signal);
-  }
-
-  async #createWorker(parts: {
-    readonly mongo: Connection;
-    readonly engine: Engine;
-    readonly membership: Membership;
-    readonly lifeline: Lifeline;
-  }): Promise<Worker> {
-    const { mongo, engine, membership, lifeline } = parts;
-    const config = this.#config;
-    const readBot = createBotReader({ maxStopGraceSeconds: config.maxStopGraceSeconds });
-    const guard = this.#fence?.guard;
-    return new Worker({
+  async #createWorkerSide(parts: Pick<WorkerSideOptions, "mongo" | "engine" | "membership" | "side">): Promise<WorkerSide> {
+    const side = await createWorkerSide({
       ...this.#adapters,
-      store: mongo.store,
-      feed: mongo.feed,
-      engine,
-      lifeline,
-      released: await ReleasedFile.open(config.stateDir, membership.incarnation),
-      read: (found) => pickReading(found, readBot),
+      ...parts,
+      config: this.#config,
+      mongoOptions: this.#mongoOptions,
+      fence: this.#fence,
       bus: this.#workerBus,
-      pod: config.podName,
-      startConcurrency: config.startConcurrency,
-      ...(guard !== undefined && { isFenceSteady: () => guard.isSteady(), watchesLife: true, movePatience: MOVE_PATIENCE }),
+      metrics: this.#metrics,
     });
+    this.#closers.push(() => side.close());
+    return side;
   }
 
   /** Start-up waits for what is away as long as nobody ends it; the log says so once. Behind a fence the Engine always comes up
@@ -264,29 +216,5 @@ export class Runtime {
       if (attempt === quietTries) this.#log.warn("Waiting until it answers", { store, reason });
     };
     return retryPassing(act, { ...this.#adapters, signal, onRetry });
-  }
-
-  #listen(): Promise<Listening> {
-    const app = createApp({
-      health: () => {
-        const age = this.#worker?.tickAgeMs ?? 0;
-        return { ok: age < MAX_TICK_AGE_MS, reason: `the main loop has not come round for ${Math.round(age / 1_000)} s` };
-      },
-      ready: () => {
-        if (this.#signals.stop.aborted) return { ok: false, reason: "draining" };
-        if (this.#hasFoundEngine && this.#worker?.isReady === true) this.#ready.set();
-        return { ok: this.#ready.isSet, reason: "starting" };
-      },
-      metrics: async () => ({ contentType: this.#metrics.registry.contentType, body: await this.#metrics.registry.metrics() }),
-      figures: () => this.#leadership?.latest(),
-      segmentsEndpoint: this.#config.enableMetricsEndpoint,
-      maxFiguresAgeMs: 3 * this.#config.scaleCheckIntervalSeconds * 1_000,
-    });
-    return listen(app, this.#config.httpPort).catch((cause: unknown) => {
-      throw new ConfigurationError(
-        `HTTP_PORT: cannot listen on ${this.#config.httpPort}: free the port, or set HTTP_PORT to another (0 takes any)`,
-        { cause },
-      );
-    });
   }
 }
