@@ -196,6 +196,16 @@ describe("leader/elector Elector", () => {
       expect(leaders().at(-1)).to.contain("a leads");
     });
 
+  it("steps back for a better candidate also where the lease was free for long while nobody could stand", async () => {
+    const [a, b] = [start("a"), start("b")];
+    for (const one of [a, b]) one.fitness = { ...FIT, isBarred: true };
+    await clock.advance(60_000);
+    a.fitness = { ...FIT, isBusy: true };
+    b.fitness = FIT;
+    await clock.advance(10_000);
+    expect(leaders().map((line) => line.split(" @")[0])).to.deep.equal(["b leads"]);
+  });
+
   it("ends the process when the work does not end with the lease", async () => {
     const { ended } = start("a", { endMs: 30_000 });
     await clock.advance(500);
