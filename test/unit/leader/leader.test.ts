@@ -54,6 +54,21 @@ describe("leader/leader Leader", () => {
     expect(segmentOf(a)?.owner).to.equal("w");
   });
 
+  for (const method of ["workers", "countInvalid", "findBots"] as const)
+    it(`ends with its lease though ${method}() hangs`, async () => {
+      fleet.store.put("workers", aWorker("w"));
+      const life = fleet.startLeader();
+      await fleet.clock.advance(1_000);
+      let isAsked = false;
+      const hang = (): Promise<void> => ((isAsked = true), fleet.clock.sleep(10_000, new AbortController().signal));
+      fleet.store.before(method, hang);
+      fleet.store.putBot(aDocument("a"));
+      await fleet.clock.advance(500);
+      life.end.abort();
+      await fleet.clock.advance(100);
+      expect([isAsked, told.at(-1), life.fault]).to.deep.equal([true, "resigned 1", undefined]);
+    });
+
   it("follows a hint at once, not at the next check", async () => {
     fleet.store.put("workers", aWorker("w"));
     fleet.startLeader();
