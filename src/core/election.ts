@@ -52,12 +52,21 @@ export type Fitness = {
 };
 
 /** When a candidate may take the lease, on its own clock; `undefined`: not while it is as it is. Who is less fit steps back
- *  for a moment in which a better one will have taken it. A lease in our own name is of a process that is no more. */
-export function standingAt({ found, since }: Sight, self: SessionId, fitness: Fitness, { retryMs }: ElectionTimings): MonoMs | undefined {
+ *  for a moment in which a better one will have taken it. A lease in our own name is of a process that is no more.
+ *  `ableSince`: since when the candidate has not been barred. After an outage all are able again at about the same time, and what was
+ *  free all the while has to be left to the better one all the same. */
+export function standingAt(
+  { found, since }: Sight,
+  self: SessionId,
+  fitness: Fitness,
+  { retryMs }: ElectionTimings,
+  ableSince: MonoMs = since,
+): MonoMs | undefined {
   if (fitness.isBarred) return undefined;
   const backMs = STEP_BACK * retryMs * (Number(fitness.isBusy) + 2 * Number(fitness.isFresh));
   const isFree = found === undefined || found.record.holder === null || found.record.holder === self;
-  return after(since, (isFree ? 0 : found.record.leaseMs) + backMs);
+  const freeAt = after(since, isFree ? 0 : found.record.leaseMs);
+  return after(freeAt > ableSince ? freeAt : ableSince, backMs);
 }
 
 /** In retries: enough for the better candidate's look, with its jitter, and its write. */

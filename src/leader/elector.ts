@@ -54,6 +54,8 @@ export class Elector {
   readonly #options: ElectorOptions;
   #sight: Sight | undefined;
   #restsUntil: MonoMs | undefined;
+  /** Since when we could lead; none while we are barred. */
+  #ableSince: MonoMs | undefined;
 
   constructor(options: ElectorOptions) {
     this.#options = options;
@@ -83,8 +85,10 @@ export class Elector {
     const { found } = this.#sight;
     const holder = found?.record.holder ?? null;
     if (holder !== null && holder !== before) bus.emit("leader:seen", { holder });
-    const at = standingAt(this.#sight, self, fitness(holder), timings);
     const now = clock.mono();
+    const own = fitness(holder);
+    this.#ableSince = own.isBarred ? undefined : (this.#ableSince ?? now);
+    const at = standingAt(this.#sight, self, own, timings, this.#ableSince);
     if (at === undefined || now < at || (this.#restsUntil !== undefined && now < this.#restsUntil)) return undefined;
     const written = await election.write(takeLeadership(self, found, timings), found?.version);
     return written === "conflict" ? undefined : { found: written, sentAt: now };

@@ -13,10 +13,10 @@ import type { Admission } from "./admission.ts";
 import { Admitting } from "./admitting.ts";
 import type { Autoscaler } from "./autoscaler.ts";
 import { Books } from "./books.ts";
+import type { EndableStore } from "./endable-store.ts";
 import type { LeaderBus } from "./events.ts";
 import type { LeaseSweep } from "./lease-sweep.ts";
 import { Observing } from "./observing.ts";
-import type { LeaderStore } from "./ports.ts";
 import type { Sessions } from "./sessions.ts";
 import { Telling } from "./telling.ts";
 
@@ -30,7 +30,8 @@ const WIDTH = 16;
 const STEP_PATIENCE_MS = 500;
 
 export type LeaderOptions = {
-  readonly store: LeaderStore;
+  /** All that works for this leader reads by the same one. */
+  readonly store: EndableStore;
   readonly feed: ChangeFeed;
   readonly admission: Admission;
   readonly clock: Clock;
@@ -100,7 +101,8 @@ export class Leader {
   /** Leads until the signal aborts, or until somebody else had better lead: with a later term, with sight of the books, or
    *  without segments of its own. */
   async run(signal: AbortSignal): Promise<void> {
-    const { feed, bus, autoscaler, sweep, sessions } = this.#options;
+    const { store, feed, bus, autoscaler, sweep, sessions } = this.#options;
+    store.endWith(signal);
     for (const part of [this.#admitting, this.#telling, this.#books]) part.forget();
     const term = await this.#takeTerm(signal);
     this.#observing.begin();
@@ -109,7 +111,7 @@ export class Leader {
     try {
       await runGroup(
         [
-          (s) => this.#admitting.run(s),
+          (s) => (store.endWith(s), this.#admitting.run(s)),
           (s) => this.#assignLoop(term, s),
           (s) => this.#endLoop(s),
           ...[autoscaler, sweep].flatMap((part) => (part === undefined ? [] : [(s: AbortSignal) => part.run(s)])),

@@ -8,6 +8,7 @@ import { createBotReader } from "../document/read-bot.ts";
 import { Admission } from "../leader/admission.ts";
 import { Autoscaler } from "../leader/autoscaler.ts";
 import { Elector } from "../leader/elector.ts";
+import { EndableStore } from "../leader/endable-store.ts";
 import type { LeaderBus } from "../leader/events.ts";
 import { Leader } from "../leader/leader.ts";
 import { LeaseSweep } from "../leader/lease-sweep.ts";
@@ -53,7 +54,8 @@ export type Leadership = {
 /** One process alone leads itself; several elect who does, and all of them watch. */
 export function createLeadership(options: LeadershipOptions): Leadership {
   const { config, mongo, membership, side, onClusterReached, clock, random, bus, candidate, renewedAt } = options;
-  const { store, feed } = mongo;
+  const { feed } = mongo;
+  const store = new EndableStore(mongo.store);
   const read = createBotReader({ maxStopGraceSeconds: config.maxStopGraceSeconds });
   const common = {
     store,
@@ -72,7 +74,7 @@ export function createLeadership(options: LeadershipOptions): Leadership {
   const self = session.sid;
   const timings = timingsOf(config);
   const cluster = side?.cluster;
-  const sessions = new Sessions({ store, clock, timings, bus, self, incarnation, ...(cluster !== undefined && { cluster }) });
+  const sessions = new Sessions({ store: mongo.store, clock, timings, bus, self, incarnation, ...(cluster !== undefined && { cluster }) });
   const policy = { patienceMs: config.backlogPatienceSeconds * 1_000, lostPatienceMs: 0, pullPatienceMs: PULL_PATIENCE_MS };
   const parts = cluster && {
     autoscaler: new Autoscaler({ cluster, store, clock, bus, base: scalingOf(config), pod: config.podName }),

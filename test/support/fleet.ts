@@ -3,6 +3,7 @@ import type { Epoch, SegmentId } from "../../src/core/ids.ts";
 import { segmentOf } from "../../src/core/segment.ts";
 import { createBotReader } from "../../src/document/read-bot.ts";
 import { Admission } from "../../src/leader/admission.ts";
+import { EndableStore } from "../../src/leader/endable-store.ts";
 import type { LeaderEvents } from "../../src/leader/events.ts";
 import { Leader, type LeaderOptions } from "../../src/leader/leader.ts";
 import { runGroup } from "../../src/process/run-group.ts";
@@ -59,20 +60,21 @@ export class Fleet<E extends Engine = FakeEngine> {
   /** What the worker throws its dice with. */
   random: () => number = () => 0;
   readonly admission: Admission;
+  readonly #leaderStore = new EndableStore(this.store);
   readonly #lives: Life[] = [];
 
   constructor(engineOn: (clock: FakeClock) => E) {
     this.engine = engineOn(this.clock);
-    const { store, clock, leaderBus: bus } = this;
+    const { clock, leaderBus: bus } = this;
     const read = createBotReader({ maxStopGraceSeconds: 60 });
-    this.admission = new Admission({ store, read, maxSegment: MAX_SEGMENT, clock, bus });
+    this.admission = new Admission({ store: this.#leaderStore, read, maxSegment: MAX_SEGMENT, clock, bus });
     for (const name of ["bot:started", "bot:adopted", "bot:stopped", "bot:ended", "bot:visit-failed"] as const)
       this.bus.on(name, ({ bot }: { bot: string }) => this.told.push(`${name} ${bot}`));
   }
 
   newLeader(worker = "pod", over: Pick<LeaderOptions, "sid" | "policy"> = {}): Leader {
     const { store, clock, leaderBus: bus, admission } = this;
-    return new Leader({ store, feed: store, admission, clock, bus, checkIntervalMs: 5_000, worker, ...over });
+    return new Leader({ store: this.#leaderStore, feed: store, admission, clock, bus, checkIntervalMs: 5_000, worker, ...over });
   }
 
   startLeader(worker?: string, over?: Pick<LeaderOptions, "sid" | "policy">): { readonly leader: Leader } & Life {

@@ -21,7 +21,7 @@ describe("core/election", () => {
       }),
     ));
 
-  for (const { why, found, self = "me", fitness = {}, gives } of [
+  for (const { why, found, self = "me", fitness = {}, ableSince = 100, gives } of [
     { why: "at once where there is no lease", found: undefined, gives: 100 },
     { why: "at once where it was given up", found: lease(null), gives: 100 },
     { why: "at once in its own name: of a process that is no more", found: lease("me"), gives: 100 },
@@ -30,11 +30,14 @@ describe("core/election", () => {
     { why: "a step later when it is busy", found: undefined, fitness: { isBusy: true }, gives: 1_600 },
     { why: "two steps later when it is fresh", found: undefined, fitness: { isFresh: true }, gives: 3_100 },
     { why: "three steps later when it is both", found: lease("other"), fitness: { isBusy: true, isFresh: true }, gives: 12_600 },
+    { why: "not before it is able to", found: lease(null), ableSince: 900, gives: 900 },
+    { why: "a step after it was able to when it is busy", found: lease(null), fitness: { isBusy: true }, ableSince: 900, gives: 2_400 },
+    { why: "once another's has stood still, if it is able to by then", found: lease("other"), ableSince: 900, gives: 8_100 },
     { why: "never while it is barred", found: undefined, fitness: { isBarred: true }, gives: undefined },
     { why: "never while it is barred, in its own name either", found: lease("me"), fitness: { isBarred: true }, gives: undefined },
-  ] as { why: string; found: Sight["found"]; self?: string; fitness?: Partial<Fitness>; gives: number | undefined }[])
+  ] as { why: string; found: Sight["found"]; self?: string; fitness?: Partial<Fitness>; ableSince?: number; gives: number | undefined }[])
     it(`lets a candidate take the lease ${why}`, () =>
-      expect(standingAt(sight(found), sid(self), { ...fit, ...fitness }, T)).to.equal(gives));
+      expect(standingAt(sight(found), sid(self), { ...fit, ...fitness }, T, at(ableSince))).to.equal(gives));
 
   for (const { why, before, found, since } of [
     { why: "counts from the first look", before: undefined, found: lease("a"), since: 500 },
