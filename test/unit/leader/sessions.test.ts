@@ -4,6 +4,7 @@ import { MONGO_TIMINGS as T } from "../../../src/core/timings.ts";
 import type { LeaderEvents } from "../../../src/leader/events.ts";
 import { Sessions } from "../../../src/leader/sessions.ts";
 import { aWorker, sid } from "../../support/builders.ts";
+import { aPod, FakeCluster } from "../../support/fake-cluster.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { ModelStore } from "../../support/model-store.ts";
 
@@ -119,6 +120,18 @@ describe("leader/sessions Sessions", () => {
     expect([...sessions.suspects()]).to.deep.equal(["degraded"]);
     await clock.advance(T.softMs);
     expect([...sessions.suspects()]).to.have.members(["silent", "degraded"]);
+  });
+
+  it("gives nothing to who is about to be ended, whether or not it has heard of that", async () => {
+    const cluster = new FakeCluster();
+    cluster.add(aPod("goes", { isTerminating: true }), aPod("stays"));
+    for (const name of ["goes", "stays"]) store.put("workers", aWorker(aPod(name).uid));
+    const own = new Sessions({ store, clock, timings: T, bus: new EventEmitter(), self: sid("me"), incarnation: "life", cluster });
+    const looking = own.run(() => {}, end.signal);
+    await clock.advance(1);
+    expect([...own.suspects()]).to.deep.equal([aPod("goes").uid]);
+    end.abort();
+    await looking;
   });
 
   it("tells who lives by its Lease alone, and since when, by the same second at each look", async () => {
