@@ -18,7 +18,7 @@ import type { HeadlessWorker, WorkerRecord } from "../core/records.ts";
 import { isSettled, observeLife, planBarring, type Settling } from "../core/settling.ts";
 import type { Timings } from "../core/timings.ts";
 import { tolerate } from "../process/retry.ts";
-import type { Cluster } from "./cluster.ts";
+import type { Cluster, PodView } from "./cluster.ts";
 import type { LeaderBus } from "./events.ts";
 import { FleetSight } from "./fleet-sight.ts";
 import type { LeaderStore } from "./ports.ts";
@@ -105,11 +105,12 @@ export class Sessions {
     );
   }
 
-  /** Workers that are given nothing: silent, though not yet for long enough to be ended, or without their Docker Engine. */
+  /** Workers that are given nothing: silent, though not yet for long enough to be ended; without their Docker Engine; or in a pod
+   *  that is about to be ended, whose SIGTERM may come later, or be lost on a container that has only just begun. */
   suspects(): ReadonlySet<SessionId> {
     const silent = suspects(this.#watches, this.#options.clock.mono(), this.#options.timings);
     const degraded = [...this.#watches.values()].flatMap(({ record }) => (record.degraded === true ? [record._id] : []));
-    return new Set([...silent, ...degraded]);
+    return new Set([...silent, ...degraded, ...this.#inPods(({ isTerminating }) => isTerminating)]);
   }
 
   /** Workers that live by their Lease alone. To the second, so that two looks say the same. */
@@ -147,8 +148,9 @@ export class Sessions {
     const { store, clock, timings, incarnation } = this.#options;
     for (const write of planBarring(this.#settling, this.#leases())) await this.#options.cluster?.writeLease(write);
     let isNews = false;
-    for (const ending of planEndings(this.#watches, clock.mono(), timings, this.#provenDead()))
-      isNews = (await this.#end(ending)) || isNews;
+    // A terminated pod is so for good: no time need pass.
+    const provenDead = this.#inPods(({ isProvenDead }) => isProvenDead);
+    for (const ending of planEndings(this.#watches, clock.mono(), timings, provenDead)) isNews = (await this.#end(ending)) || isNews;
     if (this.#settling.unsettledAt !== undefined && this.isSettled()) {
       await store.apply(settleFleet(incarnation));
       this.#settling = { incarnation, unsettledAt: undefined };
@@ -178,9 +180,9 @@ export class Sessions {
     return this.#options.cluster?.leases() ?? "none";
   }
 
-  /** Sessions whose pods can run nothing any more: a terminated pod is so for good, so no time need pass. */
-  #provenDead(): ReadonlySet<SessionId> {
-    const pods = new Set(this.#options.cluster?.pods().flatMap(({ uid, isProvenDead }) => (isProvenDead ? [uid] : [])));
+  /** Sessions whose pods are such, as far as the cluster is in sight. */
+  #inPods(isMeant: (pod: PodView) => boolean): ReadonlySet<SessionId> {
+    const pods = new Set(this.#options.cluster?.pods().flatMap((pod) => (isMeant(pod) ? [pod.uid] : [])));
     return new Set([...this.#watches.keys()].filter((sid) => pods.has(podOf(sid))));
   }
 
