@@ -35,5 +35,5 @@ export async function relayEngine(pod: Pod): Promise<Pick<DockerProxy, "counts" 
     await stop();
     throw error;
   }
-  return { counts: proxy.counts, loseReplies: proxy.loseReplies, stop };
+  return { ...proxy, stop };
 }
