@@ -89,7 +89,7 @@ async function playOnce<F extends Stage<S>, S extends Named>(
     // What nobody was told to do must not have happened to anybody.
     const spared = fleet.bots.filter((bot) => played.every((other) => other.apart?.bots.includes(bot) !== true));
     const others = measureEffect(runs, spared, { from, to: closedAt }, { everyMs });
-    const stopped = measureEffect(runs, apart?.bots ?? [], { from, to: closedAt }, { everyMs });
+    const stopped = measureEffect(runs, apart?.bots ?? [], { from, to: apart?.closedAt ?? closedAt }, { everyMs });
     const isQuiet = batch.every(({ restartsNone }) => restartsNone);
     const found = [...faults, ...unsettled, ...breaches];
     if (isQuiet && others.restarts > 0) found.push(`${others.restarts} restarts, expected none`);

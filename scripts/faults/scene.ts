@@ -17,9 +17,17 @@ export type Occurrence = {
   /** Where this variant has another bound than its row, in ms. */
   readonly boundMs?: number;
   /** Bots that this fault may stop, though the row's others may not: they have a bound of their own. Not among `bots`. */
-  readonly apart?: { readonly what: string; readonly bots: readonly string[]; readonly boundMs: number };
+  readonly apart?: Apart;
   /** Anything else that was measured, in ms, by what it is. */
   readonly also?: Readonly<Record<string, number>>;
+};
+
+type Apart = {
+  readonly what: string;
+  readonly bots: readonly string[];
+  readonly boundMs: number;
+  /** Where it is over for them at another moment. */
+  readonly closedAt?: number;
 };
 
 const LOOK_MS = 100;

@@ -20,7 +20,7 @@ export const killLeader: ClusterAct = async (scene, pod) => {
 /** Row 12, clean: its pod is deleted, and the gap counts from the moment that the Lease is nobody's. */
 export const deleteLeader: ClusterAct = async (scene, pod) => {
   const { fleet } = scene;
-  const own = await scene.botsOf(pod);
+  const { bots: own, since } = await scene.before(pod);
   const [term, holder] = await Promise.all([fleet.term(), fleet.holder()]);
   await fleet.deletePod(pod);
   await scene.see("the Lease given up", LIMIT_MS, async () => {
@@ -33,8 +33,11 @@ export const deleteLeader: ClusterAct = async (scene, pod) => {
   const limit = fleet.bounds.cleanGapMs;
   const faults = cleanGapMs > limit ? [`clean control gap ${Math.round(cleanGapMs)} ms, expected at most ${limit}`] : [];
   const bots = fleet.bots.filter((bot) => !own.includes(bot));
-  const apart = { what: "ownBotsUnrunMs", bots: own, boundMs: fleet.bounds.handOverMs(1_000, own.length) };
-  return { bots, closedAt: fleet.now(), faults, also: { cleanGapMs }, apart };
+  const closedAt = fleet.now();
+  const boundMs = fleet.bounds.handOverMs(1_000, own.length);
+  // They may be on their way still when the next one leads.
+  const apart = { what: "ownBotsUnrunMs", bots: own, boundMs, closedAt: await scene.running(own, LIMIT_MS, since) };
+  return { bots, closedAt, faults, also: { cleanGapMs }, apart };
 };
 
 /** Row 13: the leader's node is lost with all its workers, and with a worker of another node where it has none. */
