@@ -37,7 +37,7 @@ export const seatFaults: Readonly<Record<string, SoakFault>> = {
     link.delay(0);
   },
   "replies of the store lost": async ({ link }, { between, pause }) => {
-    for (const write of ["O1", "O2", "O5"] as const) void link.loseReply(write);
+    for (const write of ["O1", "O2", "O5"] as const) link.loseReply(write);
     await pause(between(1_000, 5_000));
     link.disarm();
   },

@@ -8,6 +8,7 @@ import { commandOf, requestId, responseTo, splitMessages } from "../lib/mongo-wi
 
 /** The protocol's writes whose reply can be lost. Source: ownership.md "Documents and operations". */
 export type LosableWrite = "O1" | "O2" | "O5";
+type ToLose = { readonly write: LosableWrite; readonly id: string | undefined };
 
 /** The one way from a runtime to MongoDB, which can be cut, slowed, or made to lose a reply.
  *
@@ -18,7 +19,9 @@ export class StoreLink {
   readonly #host: string;
   readonly #server: Server;
   readonly #open = new Set<Socket>();
-  readonly #armed: { readonly write: LosableWrite; readonly id: string | undefined; readonly onLost: () => void }[] = [];
+  readonly #armed: ToLose[] = [];
+  /** Armed ones, and those whose reply has not come yet. */
+  readonly #unlost = new Set<ToLose>();
   #isCut = false;
   #delayMs = 0;
 
@@ -56,14 +59,22 @@ export class StoreLink {
     this.#delayMs = ms;
   }
 
-  /** The next such write is carried out and its reply swallowed. Resolves when that has happened. `id`: only a write to that document. */
-  loseReply(write: LosableWrite, id?: string): Promise<void> {
-    return new Promise((resolve) => void this.#armed.push({ write, id, onLost: resolve }));
+  /** The next such write is carried out and its reply swallowed. `id`: only a write to that document. */
+  loseReply(write: LosableWrite, id?: string): void {
+    const toLose = { write, id };
+    this.#armed.push(toLose);
+    this.#unlost.add(toLose);
+  }
+
+  /** Whether every reply that was to be lost has been. */
+  get isLost(): boolean {
+    return this.#unlost.size === 0;
   }
 
   /** What was to be lost and was not yet is delivered after all. */
   disarm(): void {
     this.#armed.length = 0;
+    this.#unlost.clear();
   }
 
   async stop(): Promise<void> {
@@ -74,25 +85,25 @@ export class StoreLink {
   #couple(client: Socket): void {
     const upstream = connect(this.#target, this.#host);
     coupleSockets(client, upstream, this.#open);
-    const losing = new Map<number, () => void>();
+    const losing = new Map<number, ToLose>();
     const forward = this.#pipe(upstream);
     const back = this.#pipe(client);
     client.on(
       "data",
       splitMessages((message) => {
-        const onLost = this.#takeArmed(message);
-        if (onLost !== undefined) losing.set(requestId(message), onLost);
+        const toLose = this.#takeArmed(message);
+        if (toLose !== undefined) losing.set(requestId(message), toLose);
         forward(message);
       }),
     );
     upstream.on(
       "data",
       splitMessages((message) => {
-        const onLost = losing.get(responseTo(message));
-        if (onLost === undefined) back(message);
+        const toLose = losing.get(responseTo(message));
+        if (toLose === undefined) back(message);
         else {
           losing.delete(responseTo(message));
-          onLost();
+          this.#unlost.delete(toLose);
         }
       }),
     );
@@ -114,12 +125,12 @@ export class StoreLink {
     };
   }
 
-  #takeArmed(message: Buffer): (() => void) | undefined {
+  #takeArmed(message: Buffer): ToLose | undefined {
     if (this.#armed.length === 0) return undefined;
     const command = commandOf(message);
     const kind = command === undefined ? undefined : writeOf(command);
     const index = this.#armed.findIndex(({ write, id }) => write === kind && isTo(command, id));
-    return index < 0 ? undefined : this.#armed.splice(index, 1)[0]?.onLost;
+    return index < 0 ? undefined : this.#armed.splice(index, 1)[0];
   }
 }
 

@@ -16,20 +16,17 @@ export type StoreRelayAnswers = {
 
 const [port = "", host] = process.argv.slice(2);
 const link = await StoreLink.open(Number(port), host);
-let armed = 0;
 
 answerQuestions<StoreRelayAnswers>({
   port: () => link.port,
   lose: (given = "") => {
     const [write, id] = given.split(" ");
-    armed += 1;
-    void link.loseReply(write as LosableWrite, id).then(() => (armed -= 1));
+    link.loseReply(write as LosableWrite, id);
     return true;
   },
-  isLost: () => armed === 0,
+  isLost: () => link.isLost,
   disarm: () => {
     link.disarm();
-    armed = 0;
     return true;
   },
 });
