@@ -1,24 +1,15 @@
 // The faults of ownership.md that several processes on one machine can suffer, as data.
-import type { Bounds } from "./bounds.ts";
 import { dropBooks, restoreBooks, secondFleet } from "./database-faults.ts";
 import { fakeUptime, hangDockerd, killDocker, loseCreate } from "./engine-faults.ts";
 import { hangBeforeMove, hangBeforeStart } from "./engine-restart-faults.ts";
 import { killLeader, killLeaderAndWorker, releaseLeader, stopLeader } from "./leader-faults.ts";
 import { loseAssign, loseRelease, loseRenewal } from "./reply-faults.ts";
 import type { FaultRow } from "./fault-row.ts";
+import { ended, fakedUptime, handOver, lostCreate, lostReply, untouched } from "./row-parts.ts";
 import { cutStore, drain, killWorker, loseWorker, stopWorker, stopWorkerBriefly } from "./worker-faults.ts";
-
-const none = (): number => 0;
-const sessionEnd = (bounds: Bounds, bots: number): number => bounds.sessionEndMs(bots);
-/** What a stop of a beacon takes at most: its grace. */
-const STOP_MS = 1_000;
-const handOver = (bounds: Bounds, bots: number): number => bounds.handOverMs(STOP_MS, bots);
 
 /** What the rig's kubelet waits at most before it starts a process again, and what the process takes until it has joined. */
 const RESTART_MS = 4_000;
-
-const untouched = { atOnce: 1, restartsNone: true, boundMs: none, formula: "0" } as const;
-const ended = { restartsNone: false, boundMs: sessionEnd, formula: "L + 1 + 1 + start" } as const;
 
 export const rows: readonly FaultRow[] = [
   {
@@ -149,29 +140,13 @@ export const rows: readonly FaultRow[] = [
     acts: [drain],
   },
   {
-    number: "19",
-    fault: "create times out but lands",
+    ...lostCreate,
     how: "a bot's document changes, and the reply to its container's creation is lost",
-    expected: "found by label and epoch",
-    n: 5,
-    victim: "owner",
-    atOnce: 1,
-    restartsNone: false,
-    boundMs: handOver,
-    formula: "stop + 2 + start",
     acts: [loseCreate],
   },
   {
-    number: "20",
-    fault: "renewal, O2 or O5 applied, reply lost",
+    ...lostReply,
     how: "the relay swallows the reply; O2 and O5 in the course of a drain",
-    expected: "read again; the retry is idempotent",
-    n: 6,
-    victim: "owner",
-    atOnce: 1,
-    restartsNone: false,
-    boundMs: handOver,
-    formula: "O1: 0; O2, O5: as row 18",
     acts: [loseRenewal, loseAssign, loseRelease],
   },
   {
@@ -199,14 +174,8 @@ export const rows: readonly FaultRow[] = [
     acts: [dropBooks, restoreBooks],
   },
   {
-    number: "23",
-    fault: "/proc/uptime faked, reset, or of another boot",
+    ...fakedUptime,
     how: "for 2 s the fence reads 0 or an hour more",
-    expected: "lapsed at once",
-    n: 5,
-    victim: "owner",
-    atOnce: 1,
-    ...ended,
     acts: [fakeUptime("reset"), fakeUptime("ahead")],
   },
 ];

@@ -1,6 +1,6 @@
 // The faults of ownership.md that a fleet in a cluster can suffer, as data. A node is a set of namespaces with a kubelet, a
 // containerd and pods of its own.
-import type { Bounds } from "../bounds.ts";
+import { ended as sessionEnded, fakedUptime, handOver, lostCreate, lostReply, untouched } from "../row-parts.ts";
 import type { ClusterRow } from "./act.ts";
 import { booksDropped, booksRestored, secondInstallation } from "./database-faults.ts";
 import { deleteLeader, killLeader, loseLeaderNode, stopLeader } from "./leader-faults.ts";
@@ -18,15 +18,10 @@ import {
   stopRuntimeBriefly,
 } from "./worker-faults.ts";
 
-const sessionEnd = (bounds: Bounds, bots: number): number => bounds.sessionEndMs(bots);
-const handOver = (bounds: Bounds, bots: number): number => bounds.handOverMs(STOP_MS, bots);
-/** What a stop of a beacon takes at most: its grace. */
-const STOP_MS = 1_000;
 /** What a kubelet takes to start a process again that ended for the first time, and the process until it has joined. */
 const RESTART_MS = 4_000;
 
-const untouched = { atOnce: 1, restartsNone: true, boundMs: () => 0, formula: "0" } as const;
-const ended = { atOnce: 1, restartsNone: false, boundMs: sessionEnd, formula: "L + 1 + 1 + start" } as const;
+const ended = { ...sessionEnded, atOnce: 1 } as const;
 
 export const clusterRows: readonly ClusterRow[] = [
   {
@@ -261,29 +256,13 @@ export const clusterRows: readonly ClusterRow[] = [
     acts: [drainNode],
   },
   {
-    number: "19",
-    fault: "create times out but lands",
+    ...lostCreate,
     how: "a relay takes the place of the Engine's socket; a bot's document changes, and the reply to its container's creation is lost",
-    expected: "found by label and epoch",
-    n: 5,
-    victim: "owner",
-    atOnce: 1,
-    restartsNone: false,
-    boundMs: handOver,
-    formula: "stop + 2 + start",
     acts: [loseCreate],
   },
   {
-    number: "20",
-    fault: "renewal, O2 or O5 applied, reply lost",
+    ...lostReply,
     how: "a relay before MongoDB swallows the reply; O2 and O5 while the pod is deleted",
-    expected: "read again; the retry is idempotent",
-    n: 6,
-    victim: "owner",
-    atOnce: 1,
-    restartsNone: false,
-    boundMs: handOver,
-    formula: "O1: 0; O2, O5: as row 18",
     acts: [loseRenewal, loseInDrain("O2"), loseInDrain("O5")],
   },
   {
@@ -311,13 +290,8 @@ export const clusterRows: readonly ClusterRow[] = [
     acts: [booksDropped, booksRestored],
   },
   {
-    number: "23",
-    fault: "/proc/uptime faked, reset, or of another boot",
+    ...fakedUptime,
     how: "for 2 s the Engine's container reads 0 or an hour more",
-    expected: "lapsed at once",
-    n: 5,
-    victim: "owner",
-    ...ended,
     acts: [fakeUptime("reset"), fakeUptime("ahead")],
   },
 ];
