@@ -4,6 +4,7 @@ import { electionTimings, type Fitness } from "../../../src/core/election.ts";
 import { LeadershipStuckError } from "../../../src/core/errors.ts";
 import { Elector } from "../../../src/leader/elector.ts";
 import type { LeaderEvents } from "../../../src/leader/events.ts";
+import { drainPatience } from "../../../src/worker/segments.ts";
 import { sid } from "../../support/builders.ts";
 import { FakeClock, settle } from "../../support/fake-clock.ts";
 import { ModelElection } from "../../support/model-election.ts";
@@ -41,9 +42,12 @@ describe("leader/elector Elector", () => {
     expect(clock.sleeping).to.equal(0);
   });
 
-  function start(name: string, { timings = T, ...over }: { timings?: typeof T } & Partial<Work> = {}) {
-    const own = { fitness: { ...FIT }, work: { endMs: 0, endsBy: new AbortController(), ...over } };
-    const elector = new Elector({ election, clock, random: () => 0, timings, self: sid(name), fitness: () => own.fitness, bus: bus() });
+  function start(name: string, { timings = T, jitter = 0, ...over }: { timings?: typeof T; jitter?: number } & Partial<Work> = {}) {
+    const own = { fitness: { ...FIT }, leaving: new AbortController(), work: { endMs: 0, endsBy: new AbortController(), ...over } };
+    const fitness = () => own.fitness;
+    const leaving = own.leaving.signal;
+    const random = () => jitter;
+    const elector = new Elector({ election, clock, random, timings, self: sid(name), fitness, leaving, bus: bus() });
     const end = new AbortController();
     const lead = async (signal: AbortSignal): Promise<void> => {
       told.push(`${name} leads @${clock.mono()}`);
@@ -184,6 +188,34 @@ describe("leader/elector Elector", () => {
     expect(election.holder).to.equal(null);
   });
 
+  it("gives up what it holds the moment it leaves, not at its next renewal: others wait for the next leader's word", async () => {
+    const a = start("a");
+    await clock.advance(1_300); // renewed at 1,250
+    a.fitness = { ...FIT, isBarred: true };
+    a.leaving.abort();
+    await clock.advance(1);
+    expect(told).to.deep.equal(["a leads @0", "a ended @1300"]);
+    expect(election.holder).to.equal(null);
+    await clock.advance(20_000);
+    expect(leaders()).to.deep.equal(["a leads @0"]);
+  });
+
+  it("is followed, when it leaves, by a busy candidate within what a drain waits for a leader's word", async () => {
+    const wait = drainPatience(1_000).announceMs;
+    const a = start("a");
+    await clock.advance(100);
+    const b = start("b", { jitter: 0.99 });
+    const c = start("c", { jitter: 0.99 });
+    b.fitness = { ...FIT, isBusy: true };
+    c.fitness = { ...FIT, isFresh: true };
+    await clock.advance(2_000);
+    a.leaving.abort();
+    const left = clock.mono();
+    await clock.advance(wait);
+    expect(leaders().map((line) => line.split(" @")[0])).to.deep.equal(["a leads", "b leads"]);
+    expect(Number(leaders().at(-1)?.split("@")[1]) - left).to.be.below(wait);
+  });
+
   for (const less of ["isBusy", "isFresh"] as const)
     it(`steps back for a better candidate when it ${less}, and leads when there is none`, async () => {
       const a = start("a");
@@ -236,7 +268,9 @@ describe("leader/elector Elector", () => {
       own.begun += 1;
       return clock.sleep(1e9, signal);
     };
-    const elector = new Elector({ election, clock, random: () => 0, timings: T, self: sid("a"), fitness: () => own.fitness, bus: bus() });
+    const fitness = () => own.fitness;
+    const leaving = new AbortController().signal;
+    const elector = new Elector({ election, clock, random: () => 0, timings: T, self: sid("a"), fitness, leaving, bus: bus() });
     const end = new AbortController();
     let fault: unknown;
     running.push({ end, ended: elector.run(lead, end.signal).catch((error: unknown) => (fault = error)) });
