@@ -36,8 +36,10 @@ export type LeadershipOptions = {
   readonly clock: Clock;
   readonly random: () => number;
   readonly bus: LeaderBus;
-  /** What this process knows of itself as a candidate. */
-  readonly candidate: () => { readonly isDraining: boolean; readonly isIdle: boolean };
+  /** Aborts once this process drains: it leads no more, while its bots wait for the next leader's word. */
+  readonly leaving: AbortSignal;
+  /** Whether this process runs no bots. */
+  readonly isIdle: () => boolean;
   /** When the last renewal of our own session was sent that MongoDB has acknowledged. */
   readonly renewedAt: () => MonoMs | undefined;
 };
@@ -53,7 +55,7 @@ export type Leadership = {
 
 /** One process alone leads itself; several elect who does, and all of them watch. */
 export function createLeadership(options: LeadershipOptions): Leadership {
-  const { config, mongo, membership, side, onClusterReached, clock, random, bus, candidate, renewedAt } = options;
+  const { config, mongo, membership, side, onClusterReached, clock, random, bus, leaving, isIdle, renewedAt } = options;
   const { feed } = mongo;
   const store = new EndableStore(mongo.store);
   const read = createBotReader({ maxStopGraceSeconds: config.maxStopGraceSeconds });
@@ -94,7 +96,8 @@ export function createLeadership(options: LeadershipOptions): Leadership {
     random,
     timings: retries,
     self,
-    fitness: (holder) => sessions.fitness(holder, candidate()),
+    fitness: (holder) => sessions.fitness(holder, { isDraining: leaving.aborted, isIdle: isIdle() }),
+    leaving,
     bus,
   });
   const onCluster = (): void => {

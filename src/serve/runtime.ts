@@ -100,7 +100,8 @@ export class Runtime {
       side,
       onClusterReached: () => this.#outages.over("kubernetes"),
       bus: this.#leaderBus,
-      candidate: () => ({ isDraining: worker.isDraining, isIdle: worker.isIdle }),
+      leaving: worker.draining,
+      isIdle: () => worker.isIdle,
       renewedAt: () => workerSide.renewedAt(),
     });
     this.#leadership = leadership;

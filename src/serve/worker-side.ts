@@ -13,16 +13,13 @@ import { HeadlessWatch } from "../worker/headless-watch.ts";
 import { LeasedLifeline } from "../worker/leased-lifeline.ts";
 import type { Lifeline } from "../worker/lifeline.ts";
 import type { Engine } from "../worker/ports.ts";
+import { drainPatience } from "../worker/segments.ts";
 import { SoloLifeline } from "../worker/solo-lifeline.ts";
 import { Worker } from "../worker/worker.ts";
 import { beginHeartbeat } from "./begin-heartbeat.ts";
 import type { ClusterSide } from "./cluster-side.ts";
 import type { Leadership } from "./leadership.ts";
 import type { Membership } from "./membership.ts";
-
-/** How long a drain waits for a move to be announced, and to be made. Together with what a stop may take beyond its grace
- *  they lie within what a drain may take beyond the longest stop grace. */
-const MOVE_PATIENCE = { announceMs: 5_000, pullMs: 20_000 };
 
 /** The fence around this process's Engine, and the directory that both share. */
 export type Fence = { readonly guard: FenceGuard; readonly dir: string };
@@ -115,6 +112,10 @@ async function createWorker(lifeline: Lifeline, options: WorkerSideOptions): Pro
     bus,
     pod: config.podName,
     startConcurrency: config.startConcurrency,
-    ...(fence !== undefined && { isFenceSteady: () => fence.guard.isSteady(), watchesLife: true, movePatience: MOVE_PATIENCE }),
+    ...(fence !== undefined && {
+      isFenceSteady: () => fence.guard.isSteady(),
+      watchesLife: true,
+      movePatience: drainPatience(timingsOf(config).renewMs),
+    }),
   });
 }

@@ -42,6 +42,13 @@ const RELEASE_PATIENCE_MS = 500;
  *  itself. Both in ms; the second lies below what a drain may take beyond the longest stop. */
 export type MovePatience = { readonly announceMs: number; readonly pullMs: number };
 
+/** `renewMs`: the pace of sessions and of the election. A leader that has left in order is followed within 4 of them: two looks with
+ *  their jitter and a busy candidate's step back. The limit on both lies within what a drain may take beyond the longest stop. */
+export function drainPatience(renewMs: number): MovePatience {
+  return { announceMs: Math.min(5 * renewMs, DRAIN_PULL_MS), pullMs: DRAIN_PULL_MS };
+}
+const DRAIN_PULL_MS = 20_000;
+
 /** The segments this worker owns, as `core/tenure` tells, and what follows from each change. */
 export class OwnedSegments {
   readonly #options: SegmentsOptions;

@@ -64,6 +64,7 @@ export class Worker {
   readonly #look = new Bell();
   readonly #hinted = new Due<BotId>();
   readonly #reload = new Due<"all">();
+  readonly #draining = new AbortController();
   #storeIsAway = false;
   #tickedAt: number;
 
@@ -140,7 +141,12 @@ export class Worker {
   }
 
   get isDraining(): boolean {
-    return this.#segments.isDraining;
+    return this.draining.aborted;
+  }
+
+  /** Aborts once everything is being given up. */
+  get draining(): AbortSignal {
+    return this.#draining.signal;
   }
 
   /** Whether this worker owns nothing. */
@@ -195,6 +201,7 @@ export class Worker {
   async #beginDraining(): Promise<void> {
     const { lifeline, bus } = this.#options;
     this.#segments.drain(this.#options.movePatience);
+    this.#draining.abort();
     this.#look.ring();
     await lifeline.stepDown("draining").catch((error: unknown) => bus.emit("round:failed", { loop: "drain", error }));
   }
