@@ -15,6 +15,8 @@ const fleet = (over: Partial<Observed> = {}): Observed => ({
   leader: sid("lead"),
   ...over,
 });
+const both = [segment(1), segment(2)];
+const between = [owned("lead"), aSegment(2, { state: "revoking", owner: sid("other"), target: null })];
 const seasoned = new Set([sid("lead"), sid("idle")]);
 
 describe("core/hand-over", () => {
@@ -30,6 +32,8 @@ describe("core/hand-over", () => {
     { why: "busy, and an idle one can lead as well", over: {}, gives: true },
     { why: "not for one that has not watched the others for long enough", over: {}, who: new Set([sid("lead")]), gives: false },
     { why: "not when it is idle itself", over: { segments: [owned("other")] }, gives: false },
+    { why: "not while a segment is between two owners, and waits for a leader", over: { active: both, segments: between }, gives: false },
+    { why: "also while one is that no bot is in any more", over: { segments: between }, gives: true },
     { why: "not for a segment that no bot is in", over: { active: [] }, gives: false },
     { why: "not when nobody is idle", over: { segments: [owned("lead"), owned("idle", 2)] }, gives: false },
     { why: "not where all workers are alike", over: { leader: undefined }, gives: false },
