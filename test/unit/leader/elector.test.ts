@@ -58,7 +58,7 @@ describe("leader/elector Elector", () => {
     };
     const ended = elector.run(lead, end.signal).catch((error: unknown) => error);
     running.push({ end, ended });
-    return Object.assign(own, { end, ended });
+    return Object.assign(own, { end, ended, look: () => elector.look() });
   }
 
   it("takes a free lease at once, and renews it at its pace", async () => {
@@ -104,6 +104,29 @@ describe("leader/elector Elector", () => {
     expect([election.holder, told.length]).to.deep.equal(["a", 2]);
     await clock.advance(2_000);
     expect(told.slice(2)).to.deep.equal(["a ended @2600", "b leads @3100"]);
+  });
+
+  it("takes it at once when it is told that there is something to see", async () => {
+    const { end } = start("a");
+    await clock.advance(100);
+    const b = start("b");
+    await clock.advance(2_050);
+    end.abort();
+    await clock.advance(10);
+    b.look();
+    await clock.advance(1);
+    expect(told.slice(2)).to.deep.equal(["a ended @2150", "b leads @2160"]);
+  });
+
+  it("takes it as soon as it may, not with the look after that", async () => {
+    const { leaving } = start("a");
+    await clock.advance(100);
+    const b = start("b");
+    b.fitness = { ...FIT, isBusy: true };
+    await clock.advance(2_000);
+    leaving.abort();
+    await clock.advance(5_000);
+    expect(leaders()).to.deep.equal(["a leads @0", "b leads @4600"]); // seen at 3,100, and a step of 1,500 back
   });
 
   it("loses it to a write of somebody else at the next renewal, and leaves the other's as it is", async () => {
