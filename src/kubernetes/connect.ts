@@ -40,7 +40,7 @@ type ConnectOptions = ClusterPlace & {
 };
 
 /** Who stands for election: no call takes longer than `limitMs`. */
-export type Candidate = Pick<KubernetesElectionOptions, "self" | "reachesStore"> & { readonly limitMs: number };
+export type Candidate = Pick<KubernetesElectionOptions, "self" | "reachesStore" | "onFree"> & { readonly limitMs: number };
 
 /** One connection to the API server, and what is built on it. */
 export type ClusterConnection = {

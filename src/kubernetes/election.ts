@@ -22,6 +22,8 @@ export type KubernetesElectionOptions = {
   readonly reachesStore: () => boolean;
   /** No call takes longer, in ms. Source: ownership.md "Timing", below two retry periods */
   readonly callMs: number;
+  /** Called when the watched copy shows that nobody holds it. */
+  readonly onFree?: () => void;
   readonly onFault?: (error: unknown) => void;
 };
 
@@ -47,7 +49,9 @@ export class KubernetesElection implements Election {
       path: pathOf(LEASES, namespace, "leases"),
       query: { fieldSelector: `metadata.name=${name}` },
       pick: readElection,
-      onChange: () => {},
+      onChange: () => {
+        if (this.#watched.items.get(name)?.record.holder === null) options.onFree?.();
+      },
       onFault,
     });
   }

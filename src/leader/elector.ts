@@ -9,6 +9,7 @@ import {
   standingAt,
   takeLeadership,
 } from "../core/election.ts";
+import { Bell } from "../process/bell.ts";
 import { LeadershipStuckError } from "../core/errors.ts";
 import type { SessionId } from "../core/ids.ts";
 import { tolerate } from "../process/retry.ts";
@@ -54,7 +55,10 @@ const REST = 4;
  *  they see, and it is given up only once the work has ended. */
 export class Elector {
   readonly #options: ElectorOptions;
+  readonly #news = new Bell();
   #sight: Sight | undefined;
+  /** When we may stand, as of the last look. */
+  #standsAt: MonoMs | undefined;
   #restsUntil: MonoMs | undefined;
   /** Since when we could lead; none while we are barred. */
   #ableSince: MonoMs | undefined;
@@ -68,14 +72,21 @@ export class Elector {
     return this.#sight;
   }
 
+  /** There is something to see: who stands looks at once. */
+  look(): void {
+    this.#news.ring();
+  }
+
   /** Until the signal aborts. `lead` runs while we hold the lease, and may end by itself: then others get their chance.
    *  @throws {LeadershipStuckError} when `lead` does not end in time: whoever else leads by now must not have us beside it */
   async run(lead: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
     const { clock, timings } = this.#options;
     while (!signal.aborted) {
+      this.#standsAt = undefined;
       const held = await this.#tolerate(() => this.#stand());
+      const waitsMs = (this.#standsAt ?? Infinity) - clock.mono();
       if (held !== undefined) await this.#hold(held, lead, signal);
-      else await clock.sleep(this.#jittered(timings.retryMs), signal).catch(() => {});
+      else await this.#news.wait(clock, this.#jittered(timings.retryMs, Math.min(timings.retryMs, waitsMs)), signal);
     }
   }
 
@@ -91,7 +102,11 @@ export class Elector {
     const own = fitness(holder);
     this.#ableSince = own.isBarred ? undefined : (this.#ableSince ?? now);
     const at = standingAt(this.#sight, self, own, timings, this.#ableSince);
-    if (at === undefined || now < at || (this.#restsUntil !== undefined && now < this.#restsUntil)) return undefined;
+    if (at === undefined || (this.#restsUntil !== undefined && now < this.#restsUntil)) return undefined;
+    if (now < at) {
+      this.#standsAt = at;
+      return undefined;
+    }
     const written = await election.write(takeLeadership(self, found, timings), found?.version);
     return written === "conflict" ? undefined : { found: written, sentAt: now };
   }
@@ -173,8 +188,9 @@ export class Elector {
     }
   }
 
-  #jittered(ms: number): number {
-    return ms * (1 + JITTER * this.#options.random());
+  /** `spreadMs` is spread over. */
+  #jittered(spreadMs: number, ms: number): number {
+    return ms + spreadMs * JITTER * this.#options.random();
   }
 
   async #tolerate<T>(act: () => Promise<T>): Promise<T | undefined> {

@@ -88,9 +88,10 @@ export function createLeadership(options: LeadershipOptions): Leadership {
   const lease = side?.election({
     self,
     limitMs: callMs,
+    onFree: () => elector.look(),
     reachesStore: () => reachesStore(renewedAt(), sessions.readAt, clock.mono(), timings),
   });
-  const elector = new Elector({
+  const elector: Elector = new Elector({
     election: lease ?? mongo.election(callMs),
     clock,
     random,
