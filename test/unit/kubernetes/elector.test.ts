@@ -19,6 +19,8 @@ class Candidate {
   readonly client: ApiClient;
   readonly ended: Promise<unknown>;
   leads = false;
+  /** How often its watch has shown the lease free. */
+  freed = 0;
 
   constructor(api: FakeApi, name: string) {
     this.client = new ApiClient(api.access);
@@ -29,9 +31,13 @@ class Candidate {
       self: sid(name),
       callMs: 150,
       reachesStore: () => true,
+      onFree: () => {
+        this.freed += 1;
+        elector.look();
+      },
     };
     const election = new KubernetesElection({ ...options, client: this.client, clock: systemClock, random: Math.random });
-    const elector = new Elector({
+    const elector: Elector = new Elector({
       election,
       clock: systemClock,
       random: Math.random,
@@ -76,7 +82,10 @@ describe("kubernetes: Elector over the Lease", () => {
 
   it("hands over at once when the leader stops in order, and counts the change", async () => {
     const [first] = leaders();
+    const others = all.filter((candidate) => candidate !== first);
+    const before = others.map(({ freed }) => freed);
     await first?.stop();
+    await eventually("the watches of the others tell them", async () => others.every(({ freed }, i) => freed > (before[i] ?? 0)));
     await oneLeads();
     expect(leaders()[0]).not.to.equal(first);
     expect(api.get("leases", "lock")?.["spec"]).to.include({ leaseTransitions: 2 });
