@@ -52,6 +52,8 @@ export type LeaderOptions = {
   readonly fleet?: string;
   /** @default ALONE, for there is one process */
   readonly policy?: AssignmentPolicy;
+  /** Aborts once this process is about to leave. */
+  readonly leaving?: AbortSignal;
 };
 
 /** The leader's loops while it leads: admit bots, assign segments, tell the figures. */

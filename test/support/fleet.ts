@@ -72,12 +72,12 @@ export class Fleet<E extends Engine = FakeEngine> {
       this.bus.on(name, ({ bot }: { bot: string }) => this.told.push(`${name} ${bot}`));
   }
 
-  newLeader(worker = "pod", over: Pick<LeaderOptions, "sid" | "policy"> = {}): Leader {
+  newLeader(worker = "pod", over: Pick<LeaderOptions, "sid" | "policy" | "leaving"> = {}): Leader {
     const { store, clock, leaderBus: bus, admission } = this;
     return new Leader({ store: this.#leaderStore, feed: store, admission, clock, bus, checkIntervalMs: 5_000, worker, ...over });
   }
 
-  startLeader(worker?: string, over?: Pick<LeaderOptions, "sid" | "policy">): { readonly leader: Leader } & Life {
+  startLeader(worker?: string, over?: Pick<LeaderOptions, "sid" | "policy" | "leaving">): { readonly leader: Leader } & Life {
     const leader = this.newLeader(worker, over);
     return Object.assign(
       this.#live((signal) => leader.run(signal)),

@@ -78,6 +78,48 @@ describe("leader/leader Leader", () => {
     expect(segmentOf(a)?.owner).to.equal("w");
   });
 
+  describe("that leaves", () => {
+    const between = aSegment(a, { state: "revoking", owner: sid("old"), target: sid("new"), epoch: epoch(7) });
+    const held = aSegment(placeOf("b"), { state: "assigned", owner: sid("old"), epoch: epoch(5) });
+    let leaving: AbortController;
+    let life: ReturnType<Fleet["startLeader"]>;
+    const begin = async (bots: readonly string[], ...segments: readonly SegmentRecord[]): Promise<void> => {
+      leaving = new AbortController();
+      for (const worker of ["old", "new"]) fleet.store.put("workers", aWorker(worker));
+      for (const bot of bots) fleet.store.putBot(aDocument(bot));
+      for (const bot of bots) fleet.store.put("placements", aPlacement(bot));
+      for (const record of segments) fleet.store.put("segments", record);
+      life = fleet.startLeader("pod", { leaving: leaving.signal });
+      await fleet.clock.advance(1_000);
+      told = [];
+    };
+
+    it("ends at once", async () => {
+      await begin(["b"], held);
+      leaving.abort();
+      await fleet.clock.advance(100);
+      expect([told, life.fault]).to.deep.equal([["resigned 1"], undefined]);
+    });
+
+    it("gives out first what is between two owners, whose bots stand still", async () => {
+      await begin(["a"], between);
+      leaving.abort();
+      await fleet.clock.advance(500);
+      expect(told).to.deep.equal([]);
+      fleet.store.put("segments", { ...between, state: "free", owner: null });
+      await fleet.clock.advance(500);
+      expect(told).to.deep.equal([`assign ${a}`, "resigned 1"]);
+    });
+
+    it("begins no move any more: whose bots still run can wait for the next leader", async () => {
+      await begin(["a", "b"], between, held);
+      leaving.abort();
+      fleet.store.put("workers", aWorker("old", { state: "draining" }));
+      await fleet.clock.advance(5_000);
+      expect(told).to.deep.equal([]);
+    });
+  });
+
   it("waits with a segment until there is a worker", async () => {
     fleet.store.putBot(aDocument("a"));
     const { leader } = fleet.startLeader();
