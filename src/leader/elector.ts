@@ -33,8 +33,6 @@ export type ElectorOptions = {
   readonly self: SessionId;
   /** Asked at each look. `holder` is who had the lease last: it may be dead though its session still seems to live. */
   readonly fitness: (holder: SessionId | null) => Fitness;
-  /** Aborts once this process is about to leave: from then on it does not lead, and is barred. */
-  readonly leaving: AbortSignal;
   readonly bus: LeaderBus;
 };
 
@@ -112,9 +110,9 @@ export class Elector {
   }
 
   async #hold(held: Held, lead: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
-    const { clock, timings, leaving } = this.#options;
+    const { clock, timings } = this.#options;
     const end = new AbortController();
-    const stopped = AbortSignal.any([signal, leaving, end.signal]);
+    const stopped = AbortSignal.any([signal, end.signal]);
     const work = lead(stopped).finally(() => end.abort());
     const settled = work.then(
       () => {},

@@ -1,6 +1,6 @@
-import { ALONE, type AssignmentPolicy, type AssignmentStep, operationOf, planAssignment } from "../core/assignment.ts";
+import { ALONE, type AssignmentPolicy, type AssignmentStep, type Observed, operationOf, planAssignment } from "../core/assignment.ts";
 import type { Clock } from "../core/clock.ts";
-import { shouldHandOver } from "../core/hand-over.ts";
+import { hasMoveInHand, shouldHandOver } from "../core/hand-over.ts";
 import type { BotId, SegmentId, SessionId } from "../core/ids.ts";
 import type { ChangeFeed } from "../core/ledger.ts";
 import { nextTerm } from "../core/operations.ts";
@@ -52,7 +52,7 @@ export type LeaderOptions = {
   readonly fleet?: string;
   /** @default ALONE, for there is one process */
   readonly policy?: AssignmentPolicy;
-  /** Aborts once this process is about to leave. */
+  /** Aborts once this process is about to leave: it ends with what it has in hand. */
   readonly leaving?: AbortSignal;
 };
 
@@ -165,6 +165,8 @@ export class Leader {
   /** Plans until the signal aborts or leadership is better placed elsewhere. */
   async #assignLoop(elected: number, signal: AbortSignal): Promise<void> {
     const { clock, bus, checkIntervalMs, sessions, autoscaler, policy = ALONE } = this.#options;
+    const bell = (): void => this.#assign.ring();
+    this.#options.leaving?.addEventListener("abort", bell, { signal });
     let term = elected;
     while (!signal.aborted) {
       let steps: AssignmentStep[] = [];
@@ -185,12 +187,12 @@ export class Leader {
         }
         // Pods take longest to come: they are asked for before anything is written about segments.
         autoscaler?.onObserved(observed);
-        steps = planAssignment(observed, policy).filter(({ segment }) => !this.#writes.has(segment));
+        steps = this.#plan(observed);
         await this.#writes.run(steps.map((step) => [step.segment, () => this.#take(step, term)]));
         const seen = steps.length === 0 ? observed : await this.#observing.observe();
         if (steps.length > 0) autoscaler?.onObserved(seen);
         await this.#telling.tell(seen, term, autoscaler?.told());
-        isOver = steps.length === 0 && this.#writes.isEmpty && sessions !== undefined && shouldHandOver(observed, sessions.seasoned());
+        isOver = steps.length === 0 && this.#writes.isEmpty && this.#shouldResign(observed);
       });
       if (isOver) return;
       // A step may call for the next one (create, then assign): look again soon, else wait for news. The first hint
@@ -200,6 +202,19 @@ export class Leader {
       const patienceMs = this.#observing.patienceLeftMs(policy);
       await this.#assign.wait(clock, this.#admitting.isMerged ? Math.min(checkIntervalMs, patienceMs) : UNMERGED_MS, signal);
     }
+  }
+
+  /** Who leaves begins no move: bots that run can wait for the next leader's plan. */
+  #plan(observed: Observed): AssignmentStep[] {
+    const { policy, leaving } = this.#options;
+    const steps = planAssignment(observed, policy).filter(({ segment }) => !this.#writes.has(segment));
+    return leaving?.aborted === true ? steps.filter(({ kind }) => kind !== "announce" && kind !== "revoke") : steps;
+  }
+
+  #shouldResign(observed: Observed): boolean {
+    const { leaving, sessions } = this.#options;
+    if (leaving?.aborted === true) return !hasMoveInHand(observed);
+    return sessions !== undefined && shouldHandOver(observed, sessions.seasoned());
   }
 
   async #take(step: AssignmentStep, term: number): Promise<void> {

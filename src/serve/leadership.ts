@@ -36,7 +36,7 @@ export type LeadershipOptions = {
   readonly clock: Clock;
   readonly random: () => number;
   readonly bus: LeaderBus;
-  /** Aborts once this process drains: it leads no more, while its bots wait for the next leader's word. */
+  /** Aborts once this process drains: soon it leads no more, while its bots wait for the next leader's word. */
   readonly leaving: AbortSignal;
   /** Whether this process runs no bots. */
   readonly isIdle: () => boolean;
@@ -51,6 +51,8 @@ export type Leadership = {
   latest(): { readonly figures: Figures; readonly ageMs: number } | undefined;
   /** The lease of leadership as this process last saw it. */
   sight(): Sight | undefined;
+  /** Ends once this process does not lead; one that leaves has ended then what it had in hand as the leader. */
+  left(): Promise<void>;
 };
 
 /** One process alone leads itself; several elect who does, and all of them watch. */
@@ -70,7 +72,12 @@ export function createLeadership(options: LeadershipOptions): Leadership {
   };
   if (config.coordination === "single") {
     const leader = new Leader(common);
-    return { actors: [(signal) => leadAlone(leader, clock, signal)], latest: () => leader.latest(), sight: () => undefined };
+    return {
+      actors: [(signal) => leadAlone(leader, clock, signal)],
+      latest: () => leader.latest(),
+      sight: () => undefined,
+      left: async () => {},
+    };
   }
   const { fleet, incarnation, session } = membership;
   const self = session.sid;
@@ -82,7 +89,13 @@ export function createLeadership(options: LeadershipOptions): Leadership {
     autoscaler: new Autoscaler({ cluster, store, clock, bus, base: scalingOf(config), pod: config.podName }),
     sweep: new LeaseSweep({ cluster, store, clock, bus }),
   };
-  const leader = new Leader({ ...common, sid: self, sessions, fleet, policy, ...parts });
+  const leader = new Leader({ ...common, sid: self, sessions, fleet, policy, leaving, ...parts });
+  let leading = Promise.resolve();
+  const lead: Actor = (signal) => {
+    const ended = leader.run(signal);
+    leading = ended.catch(() => {});
+    return ended;
+  };
   const retries = electionTimings(timings.renewMs);
   const callMs = CALL_SHARE * retries.retryMs;
   const lease = side?.election({
@@ -98,7 +111,6 @@ export function createLeadership(options: LeadershipOptions): Leadership {
     timings: retries,
     self,
     fitness: (holder) => sessions.fitness(holder, { isDraining: leaving.aborted, isIdle: isIdle() }),
-    leaving,
     bus,
   });
   const onCluster = (): void => {
@@ -109,13 +121,10 @@ export function createLeadership(options: LeadershipOptions): Leadership {
   const watched: Actor[] = side === undefined ? [] : [(signal) => side.cluster.run(onCluster, signal)];
   if (lease !== undefined) watched.push((signal) => lease.run(signal));
   return {
-    actors: [
-      (signal) => sessions.run((isNews) => leader.onLook(isNews), signal),
-      (signal) => elector.run((s) => leader.run(s), signal),
-      ...watched,
-    ],
+    actors: [(signal) => sessions.run((isNews) => leader.onLook(isNews), signal), (signal) => elector.run(lead, signal), ...watched],
     latest: () => leader.latest() ?? sessions.latest(),
     sight: () => elector.sight,
+    left: () => leading,
   };
 }
 

@@ -11,6 +11,8 @@ import type { Worker } from "../worker/worker.ts";
 
 export type LiveOptions = {
   readonly worker: Worker;
+  /** Ends once this process does not lead: a drained one waits for that. */
+  readonly left: () => Promise<void>;
   /** All that runs for as long as this process does. */
   readonly actors: readonly Actor[];
   readonly engine: Engine;
@@ -26,14 +28,16 @@ export type LiveOptions = {
 
 /** Runs until a signal, a lost session or a fault ends it. Returns the exit code. @throws {AggregateError} what went wrong */
 export async function live(options: LiveOptions): Promise<number> {
-  const { worker, actors, signals, lockLost, log, drainSeconds } = options;
+  const { worker, left, actors, signals, lockLost, log, drainSeconds } = options;
   const { stop, kill } = signals;
   const end = new AbortController();
   setMaxListeners(100, end.signal);
   const running = runGroup(actors, AbortSignal.any([end.signal, kill, lockLost]));
   const drain = async (): Promise<boolean> => {
     log.info("Draining: stopping bots, then leaving", { seconds: drainSeconds });
-    const done = await worker.drain(AbortSignal.any([kill, AbortSignal.timeout(drainSeconds * 1_000)]));
+    const limit = AbortSignal.any([kill, AbortSignal.timeout(drainSeconds * 1_000)]);
+    const done = await worker.drain(limit);
+    await untilAborted(left(), limit);
     if (done) log.info("Drained: every bot is stopped and every segment released");
     else log.warn("Could not drain in time: what is left is taken over by others, or by the next start");
     return done;

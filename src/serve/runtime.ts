@@ -112,6 +112,7 @@ export class Runtime {
     const drainSeconds = config.maxStopGraceSeconds + DRAIN_SPARE_SECONDS;
     return live({
       worker,
+      left: () => leadership.left(),
       actors,
       engine,
       sid: lifeline.sid,

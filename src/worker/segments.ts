@@ -42,8 +42,9 @@ const RELEASE_PATIENCE_MS = 500;
  *  itself. Both in ms; the second lies below what a drain may take beyond the longest stop. */
 export type MovePatience = { readonly announceMs: number; readonly pullMs: number };
 
-/** `renewMs`: the pace of sessions and of the election. A leader that has left in order is followed within 4 of them: two looks with
- *  their jitter and a busy candidate's step back. The limit on both lies within what a drain may take beyond the longest stop. */
+/** `renewMs`: the pace of sessions and of the election. A leader that leaves in order is followed within some 4 of them: at most 1.25
+ *  for what it has in hand, 1.2 until a candidate looks, and 1.7 for a busy one's step back. `pullMs` lies within what a drain may take
+ *  beyond the longest stop. */
 export function drainPatience(renewMs: number): MovePatience {
   return { announceMs: Math.min(5 * renewMs, DRAIN_PULL_MS), pullMs: DRAIN_PULL_MS };
 }

@@ -44,7 +44,6 @@ class Candidate {
       timings,
       self: sid(name),
       fitness: () => ({ isBarred: false, isBusy: false, isFresh: false }),
-      leaving: new AbortController().signal,
       bus: new EventEmitter(),
     });
     const lead = async (signal: AbortSignal): Promise<void> => {

@@ -42,7 +42,6 @@ describe("kubernetes: a headless worker and its leader's Lease", () => {
       timings: electionTimings(RENEW_MS),
       self: sid(name),
       fitness,
-      leaving: new AbortController().signal,
       bus: new EventEmitter(),
     });
     const lead = (signal: AbortSignal): Promise<void> =>

@@ -43,11 +43,10 @@ describe("leader/elector Elector", () => {
   });
 
   function start(name: string, { timings = T, jitter = 0, ...over }: { timings?: typeof T; jitter?: number } & Partial<Work> = {}) {
-    const own = { fitness: { ...FIT }, leaving: new AbortController(), work: { endMs: 0, endsBy: new AbortController(), ...over } };
+    const own = { fitness: { ...FIT }, work: { endMs: 0, endsBy: new AbortController(), ...over } };
     const fitness = () => own.fitness;
-    const leaving = own.leaving.signal;
     const random = () => jitter;
-    const elector = new Elector({ election, clock, random, timings, self: sid(name), fitness, leaving, bus: bus() });
+    const elector = new Elector({ election, clock, random, timings, self: sid(name), fitness, bus: bus() });
     const end = new AbortController();
     const lead = async (signal: AbortSignal): Promise<void> => {
       told.push(`${name} leads @${clock.mono()}`);
@@ -119,12 +118,13 @@ describe("leader/elector Elector", () => {
   });
 
   it("takes it as soon as it may, not with the look after that", async () => {
-    const { leaving } = start("a");
+    const a = start("a");
     await clock.advance(100);
     const b = start("b");
     b.fitness = { ...FIT, isBusy: true };
     await clock.advance(2_000);
-    leaving.abort();
+    a.fitness = { ...FIT, isBarred: true };
+    a.work.endsBy.abort();
     await clock.advance(5_000);
     expect(leaders()).to.deep.equal(["a leads @0", "b leads @4600"]); // seen at 3,100, and a step of 1,500 back
   });
@@ -211,18 +211,6 @@ describe("leader/elector Elector", () => {
     expect(election.holder).to.equal(null);
   });
 
-  it("gives up what it holds the moment it leaves, not at its next renewal: others wait for the next leader's word", async () => {
-    const a = start("a");
-    await clock.advance(1_300); // renewed at 1,250
-    a.fitness = { ...FIT, isBarred: true };
-    a.leaving.abort();
-    await clock.advance(1);
-    expect(told).to.deep.equal(["a leads @0", "a ended @1300"]);
-    expect(election.holder).to.equal(null);
-    await clock.advance(20_000);
-    expect(leaders()).to.deep.equal(["a leads @0"]);
-  });
-
   it("is followed, when it leaves, by a busy candidate within what a drain waits for a leader's word", async () => {
     const wait = drainPatience(1_000).announceMs;
     const a = start("a");
@@ -232,7 +220,8 @@ describe("leader/elector Elector", () => {
     b.fitness = { ...FIT, isBusy: true };
     c.fitness = { ...FIT, isFresh: true };
     await clock.advance(2_000);
-    a.leaving.abort();
+    a.fitness = { ...FIT, isBarred: true };
+    a.work.endsBy.abort();
     const left = clock.mono();
     await clock.advance(wait);
     expect(leaders().map((line) => line.split(" @")[0])).to.deep.equal(["a leads", "b leads"]);
@@ -292,8 +281,7 @@ describe("leader/elector Elector", () => {
       return clock.sleep(1e9, signal);
     };
     const fitness = () => own.fitness;
-    const leaving = new AbortController().signal;
-    const elector = new Elector({ election, clock, random: () => 0, timings: T, self: sid("a"), fitness, leaving, bus: bus() });
+    const elector = new Elector({ election, clock, random: () => 0, timings: T, self: sid("a"), fitness, bus: bus() });
     const end = new AbortController();
     let fault: unknown;
     running.push({ end, ended: elector.run(lead, end.signal).catch((error: unknown) => (fault = error)) });

@@ -25,6 +25,8 @@ describe("serve/live: a headless worker that gives up", () => {
   let code: Promise<number>;
   /** How many bots run when nothing is renewed any more; absent while it is. */
   let leftAtTheEnd: number | undefined;
+  /** Ends once the process does not lead. */
+  let leading: Promise<void>;
 
   beforeEach(async () => {
     [clock, store, signals, leftAtTheEnd] = [new FakeClock(), new ModelStore(), listenForSignals(), undefined];
@@ -68,6 +70,7 @@ describe("serve/live: a headless worker that gives up", () => {
     const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
     code = live({
       worker,
+      left: () => leading,
       actors: [(s) => worker.run(s), (s) => watch.run(s)],
       engine,
       sid: lifeline.sid,
@@ -77,6 +80,7 @@ describe("serve/live: a headless worker that gives up", () => {
       drainSeconds: 95,
       stopLimitMs: T.fenceMs,
     });
+    leading = Promise.resolve();
     await clock.advance(2_000);
     store.goAway();
   });
@@ -91,6 +95,17 @@ describe("serve/live: a headless worker that gives up", () => {
     expect([engine.running(), leftAtTheEnd]).to.deep.equal([["a"], undefined]);
     await clock.advance(60_000);
     expect([await code, engine.running(), leftAtTheEnd]).to.deep.equal([1, [], 0]);
+  });
+
+  it("goes on once its bots are elsewhere for as long as it leads", async () => {
+    store.comeBack();
+    const leads = Promise.withResolvers<void>();
+    leading = leads.promise;
+    signals.requestStop();
+    await clock.advance(10_000);
+    expect([store.get<{ owner: unknown }>("segments", placeOf("a"))?.owner, leftAtTheEnd]).to.deep.equal([null, undefined]);
+    leads.resolve();
+    expect([await code, leftAtTheEnd]).to.deep.equal([0, 0]);
   });
 
   it("hands its segments over in order when MongoDB is back before it has ended, and ends with 0", async () => {
