@@ -123,7 +123,7 @@ export const clusterRows: readonly ClusterRow[] = [
     fault: "a node loses both",
     how: "both, until its bots run elsewhere",
     expected: "R, W, sessions ended at L",
-    n: 10,
+    n: 5,
     victim: "node",
     ...ended,
     acts: [cutNodeFromBoth],

@@ -45,6 +45,8 @@ type StageParts = {
 
 const NAMESPACE = "faults";
 const START_MS = 240_000;
+/** Of five pods: what two had is carried by the others meanwhile. */
+const REPLACED_AT_ONCE = 2;
 
 export class ClusterStage implements Stage<Pod> {
   readonly options: ClusterStageOptions;
@@ -197,16 +199,12 @@ export class ClusterStage implements Stage<Pod> {
       .map(({ name }) => `${name}: not ready, or ending`);
     if (pods.length !== this.options.pods) faults.push(`${pods.length} pods, expected ${this.options.pods}`);
     for (const node of this.cluster.nodes) if (!(await this.isNodeReady(node))) faults.push(`${node}: not ready`);
-    const ended = pods.find(({ uid, restarts, isTerminating }) => restarts > 0 && !isTerminating && !this.#replaced.has(uid));
-    if (ended !== undefined) {
-      // One at a time: the others carry its bots.
-      if (faults.length === 0) {
-        this.#replaced.add(ended.uid);
-        this.options.say(`  ${ended.name} is replaced: its containers have ended ${ended.restarts} times`);
-        await this.saveLogs([ended]);
-        await this.deletePod(ended);
-      }
-      faults.push(`${ended.name}: to be replaced`);
+    const ended = pods.filter(({ uid, restarts, isTerminating }) => restarts > 0 && !isTerminating && !this.#replaced.has(uid));
+    const isCalm = faults.length === 0;
+    // A few at a time: the others carry their bots.
+    for (const pod of ended.slice(0, REPLACED_AT_ONCE)) {
+      if (isCalm) await this.#replace(pod);
+      faults.push(`${pod.name}: to be replaced`);
     }
     const books = await this.books();
     const runs = await this.runs();
@@ -255,6 +253,13 @@ export class ClusterStage implements Stage<Pod> {
     await this.release.close();
     await Promise.all([this.#lag.stop(), this.store.stop()]);
     await this.fleet.down();
+  }
+
+  async #replace(pod: Pod): Promise<void> {
+    this.#replaced.add(pod.uid);
+    this.options.say(`  ${pod.name} is replaced: its containers have ended ${pod.restarts} times`);
+    await this.saveLogs([pod]);
+    await this.deletePod(pod);
   }
 
   async #records(): Promise<Omit<Books, "leader">> {
