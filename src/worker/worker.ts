@@ -1,18 +1,15 @@
 import type { BotReading, FoundDocument } from "../core/bot.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Need } from "../core/engine-restart.ts";
-import { StoreUnreachableError } from "../core/errors.ts";
-import type { BotId } from "../core/ids.ts";
-import type { ChangeFeed, Hint } from "../core/ledger.ts";
-import { Bell } from "../process/bell.ts";
-import { Due } from "../process/due.ts";
-import { retryPassing, tolerate } from "../process/retry.ts";
+import type { ChangeFeed } from "../core/ledger.ts";
+import { retryPassing } from "../process/retry.ts";
 import { type Actor, runGroup } from "../process/run-group.ts";
 import { Bots } from "./bots.ts";
 import { DesiredBots } from "./desired.ts";
 import { EngineHealth } from "./engine-health.ts";
 import { EngineRestarts } from "./engine-restarts.ts";
 import type { WorkerBus } from "./events.ts";
+import { Looks, PROOF_POLL_MS } from "./looks.ts";
 import type { Engine, WorkerStore } from "./ports.ts";
 import { Preloads } from "./preloads.ts";
 import { Reconcile } from "./reconcile.ts";
@@ -22,10 +19,6 @@ import { type MovePatience, OwnedSegments, type ReleasedRecord } from "./segment
 import type { Lifeline } from "./lifeline.ts";
 import { Slots } from "./slots.ts";
 
-/** Own segments are read each second; a change stream only makes it faster. Source: ownership.md "Worker". */
-const SEGMENTS_POLL_MS = 1_000;
-/** While leaving, the proof is tried this often. */
-const PROOF_POLL_MS = 100;
 /** Without a round of the main loop for so long the process is called dead, in ms. */
 export const MAX_TICK_AGE_MS = 60_000;
 
@@ -61,16 +54,11 @@ export class Worker {
   readonly #health: EngineHealth;
   readonly #restarts: EngineRestarts;
   readonly #reconcile: Reconcile;
-  readonly #look = new Bell();
-  readonly #hinted = new Due<BotId>();
-  readonly #reload = new Due<"all">();
+  readonly #looks: Looks;
   readonly #draining = new AbortController();
-  #storeIsAway = false;
-  #tickedAt: number;
 
   constructor(options: WorkerOptions) {
     this.#options = options;
-    this.#tickedAt = options.clock.mono();
     const { store, engine, lifeline, clock, random, bus, read, pod, released } = options;
     const { sid } = lifeline;
     this.#desired = new DesiredBots(store, read, sid);
@@ -84,7 +72,7 @@ export class Worker {
       bus,
       clock,
       random,
-      maySweep: () => !this.#storeIsAway,
+      maySweep: () => !this.#looks.storeIsAway,
       mayStart: (want) => this.#right.mayStart(want.bot) && this.#segments.mayStart(want.segment, want.epoch),
     });
     this.#right = new RightWatch({
@@ -120,8 +108,20 @@ export class Worker {
       clock,
       bus,
       preload: (record) => this.#preloads.request(record),
-      onLoaded: (bots) => this.#remember(bots),
+      onLoaded: (bots) => this.#looks.remember(bots),
       onGained: (bots) => this.#reconcile.takeOver(bots),
+    });
+    this.#looks = new Looks({
+      store,
+      lifeline,
+      segments: this.#segments,
+      desired: this.#desired,
+      bots: this.#bots,
+      reports: this.#reports,
+      clock,
+      bus,
+      watchesLife: options.watchesLife === true,
+      onDrainAsked: () => this.#beginDraining(),
     });
     this.#reconcile = new Reconcile({
       engine,
@@ -131,17 +131,13 @@ export class Worker {
       desired: this.#desired,
       segments: this.#segments,
       health: this.#health,
-      storeIsAway: () => this.#storeIsAway,
+      storeIsAway: () => this.#looks.storeIsAway,
     });
   }
 
   /** Whether every owned segment has been read at least once: half of this pod's readiness. */
   get isReady(): boolean {
     return this.#segments.isComplete;
-  }
-
-  get isDraining(): boolean {
-    return this.draining.aborted;
   }
 
   /** Aborts once everything is being given up. */
@@ -156,7 +152,7 @@ export class Worker {
 
   /** Time since the main loop last came round, in ms: what `/healthz` judges by. */
   get tickAgeMs(): number {
-    return this.#options.clock.mono() - this.#tickedAt;
+    return this.#looks.ageMs;
   }
 
   /** Runs until the signal aborts. Bots are left as they are: who wants them stopped drains first.
@@ -171,12 +167,12 @@ export class Worker {
       (s) => this.#health.run(s),
       (s) => this.#restarts.run(s),
       (s) => this.#preloads.run(s),
-      (s) => this.#lookLoop(s),
+      (s) => this.#looks.run(s),
       (s) => this.#reconcile.run(s),
       (s) => engine.watch((bot) => (bot === undefined ? this.#reconcile.request() : this.#bots.request([bot])), s),
-      (s) => feed.watch("segments", () => this.#look.ring(), s),
-      (s) => feed.watch("placements", (hint) => this.#onHint(hint), s),
-      (s) => feed.watch("bots", (hint) => this.#onHint(hint), s),
+      (s) => feed.watch("segments", () => this.#looks.ring(), s),
+      (s) => feed.watch("placements", (hint) => this.#looks.onHint(hint), s),
+      (s) => feed.watch("bots", (hint) => this.#looks.onHint(hint), s),
     ];
     return runGroup(actors, signal);
   }
@@ -190,7 +186,7 @@ export class Worker {
     while (this.#segments.size > 0) {
       if (signal.aborted) return false;
       await clock.sleep(PROOF_POLL_MS, signal).catch(() => {});
-      if (this.#storeIsAway && !(await engine.list()).some((c) => c.sid === lifeline.sid)) return false;
+      if (this.#looks.storeIsAway && !(await engine.list()).some((c) => c.sid === lifeline.sid)) return false;
     }
     await this.#reports.flush();
     // Unsaid, the leader would wait for a sign of life that never comes before it gives away what we have left.
@@ -202,7 +198,7 @@ export class Worker {
     const { lifeline, bus } = this.#options;
     this.#segments.drain(this.#options.movePatience);
     this.#draining.abort();
-    this.#look.ring();
+    this.#looks.ring();
     await lifeline.stepDown("draining").catch((error: unknown) => bus.emit("round:failed", { loop: "drain", error }));
   }
 
@@ -220,50 +216,5 @@ export class Worker {
     const isNew = !this.#reconcile.hasAdopted && lifeline.inc === 1;
     const unread = isNew ? this.#segments.unread.map((tenure): Need => ({ what: "start", ...tenure })) : [];
     return [...stops, ...starts, ...unread];
-  }
-
-  #onHint(hint: Hint): void {
-    if (hint.kind === "all") this.#reload.add(["all"]);
-    else if (hint.kind === "some") this.#hinted.add(hint.ids as readonly BotId[]);
-    this.#look.ring();
-  }
-
-  async #remember(bots: readonly BotId[]): Promise<void> {
-    const unknown = bots.filter((bot) => !this.#bots.memory.has(bot));
-    for (let i = 0; i < unknown.length; i += 500) {
-      const statuses = await this.#options.store.findStatuses(unknown.slice(i, i + 500));
-      this.#bots.remember(statuses);
-      this.#reports.remember(statuses);
-    }
-  }
-
-  async #lookLoop(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      this.#tickedAt = this.#options.clock.mono();
-      if (this.#options.lifeline.isDrainAsked && !this.isDraining) {
-        this.#options.bus.emit("drain:asked");
-        await this.#beginDraining();
-      }
-      this.#segments.leaveOverdue();
-      const fault = await this.#tolerate("segments", async () => {
-        if (this.#options.watchesLife === true) this.#options.lifeline.sawLife((await this.#options.store.fleet())?.incarnation);
-        await this.#segments.round(signal);
-        await this.#reload.take(() => this.#segments.reload(signal));
-        await this.#hinted.take((bots) => this.#readAgain(bots));
-      });
-      this.#storeIsAway = fault instanceof StoreUnreachableError;
-      await this.#look.wait(this.#options.clock, this.isDraining ? PROOF_POLL_MS : SEGMENTS_POLL_MS, signal);
-    }
-  }
-
-  async #readAgain(bots: readonly BotId[]): Promise<void> {
-    const touched = await this.#desired.refresh(bots);
-    await this.#remember(touched);
-    this.#bots.request(touched);
-  }
-
-  /** A round that fails for a passing reason is told and tried again by its loop; any other fault ends the worker. */
-  #tolerate(loop: string, round: () => Promise<void>): Promise<unknown> {
-    return tolerate(round, (error) => this.#options.bus.emit("round:failed", { loop, error }));
   }
 }

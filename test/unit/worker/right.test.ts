@@ -134,7 +134,7 @@ describe("worker/worker: by what right", () => {
     await clock.advance(2_000);
     lifeline.isDrainAsked = true;
     await clock.advance(15_000);
-    expect([engine.running(), lifeline.said, worker.isIdle, worker.isDraining]).to.deep.equal([[], ["draining"], true, true]);
+    expect([engine.running(), lifeline.said, worker.isIdle, worker.draining.aborted]).to.deep.equal([[], ["draining"], true, true]);
     store.put("segments", aSegment(segment, { state: "assigned", owner: sid("w"), epoch: epoch(9) }));
     await clock.advance(15_000);
     expect(engine.running()).to.deep.equal([]);
