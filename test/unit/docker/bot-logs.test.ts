@@ -159,7 +159,8 @@ describe("openBotLogs()", () => {
       logs.close();
     }
   }
-  const near = `tail=1000 since=${since(1).replace(/^\d+/, (seconds) => String(Number(seconds) - 10))}`;
+  const nearBy = (lines: number) => `tail=${lines} since=${since(1).replace(/^\d+/, (seconds) => String(Number(seconds) - 10))}`;
+  const near = nearBy(1_000);
   it("shows the tail, goes on, and looks once more after the end", async () =>
     expect(await follow(2_000, [say(line(1)), say(line(1), line(2)), say(line(1), line(2), line(3))], ["running", "exited"])).to.deep.equal(
       { how: "ended", text: "line 1\nline 2\nline 3\n", asked: ["tail=2000", near, near] },
@@ -174,9 +175,20 @@ describe("openBotLogs()", () => {
     expect(await follow(undefined, [say(line(1))], ["exited"])).to.deep.equal({ how: "ended", text: "line 1\n", asked: [""] }));
   it("waits for one that has not started or has said nothing", async () =>
     expect((await follow(0, [say(), say(), say(line(1))], ["created", "running", "exited"])).text).to.equal("line 1\n"));
-  it("asks for everything since its place when more was written than it asked for", async () => {
+  it("asks for more of the last lines when more was written than it asked for", async () => {
     const { text, asked } = await follow(0, [say(line(1)), say(line(3)), say(line(1), line(2), line(3))], ["exited"]);
-    expect({ text, asked }).to.deep.equal({ text: "line 2\nline 3\n", asked: ["tail=1000", near, `since=${since(1)}`] });
+    expect({ text, asked }).to.deep.equal({ text: "line 2\nline 3\n", asked: ["tail=1000", near, nearBy(4_000)] });
+  });
+  it("asks for everything since its place when even that was too few", async () => {
+    const gap = say(line(3));
+    const { text, asked } = await follow(0, [say(line(1)), gap, gap, gap, say(line(1), line(2), line(3))], ["exited"]);
+    const asks = ["tail=1000", near, nearBy(4_000), nearBy(16_000), `since=${since(1)}`];
+    expect({ text, asked }).to.deep.equal({ text: "line 2\nline 3\n", asked: asks });
+  });
+  it("asks for twice as many of the last lines as came before, and for a thousand at least", async () => {
+    const many = Array.from({ length: 1_500 }, (_, i) => line(i + 1));
+    const { asked } = await follow(0, [say(line(1)), say(...many), say(...many), say(...many)], ["running", "running", "exited"]);
+    expect(asked.map((ask) => ask.split(" ")[0])).to.deep.equal(["tail=1000", "tail=1000", "tail=2998", "tail=1000"]);
   });
   for (const { why, answer, states } of [
     { why: "is not there any more", answer: say(line(1)), states: ["none"] },
