@@ -16,6 +16,9 @@ const POLL_MS = 250;
 /** Lines that are asked for at first: the Engine reads them from the end of its file, but all of it for a `since`. As many
  *  are looked at before the first question, to know one's place. */
 const LAST = 1_000;
+/** Where they are too few, so many times as many, up to what a place remembers. */
+const MORE = 4;
+const MOST = 16_000;
 
 /** `gap`: it does not begin where we stopped. */
 type Reply = "over" | "gap" | "gone";
@@ -48,6 +51,10 @@ class EngineLog implements ContainerLog {
   #tail: number | undefined;
   /** The last of them, where fewer are wanted than are looked at. */
   readonly #few: Buffer[] = [];
+  /** Of the last lines so many are asked for: a bot that has written much will. */
+  #last = LAST;
+  /** Lines of the answer in hand that were new. */
+  #fresh = 0;
 
   constructor(client: DockerClient, clock: Clock, id: string, tail: number | undefined) {
     this.#client = client;
@@ -85,9 +92,12 @@ class EngineLog implements ContainerLog {
 
   /** Reads what is new. False: there is no log any more. */
   async #readOn(write: Write, signal: AbortSignal): Promise<boolean> {
-    if (!this.#place.isEmpty) {
-      const reply = await this.#ask({ tail: LAST, since: this.#place.resumeNear(LAST) }, write, signal, true);
+    for (; !this.#place.isEmpty; this.#last = Math.min(MOST, MORE * this.#last)) {
+      const tail = this.#last;
+      const reply = await this.#ask({ tail, since: this.#place.resumeNear(tail) }, write, signal, true);
+      if (reply !== "gap") this.#last = Math.max(LAST, Math.min(MOST, 2 * this.#fresh));
       if (reply !== "gap") return reply !== "gone";
+      if (tail >= MOST) break;
     }
     const since = this.#place.resume();
     return (await this.#ask(since === undefined ? {} : { since }, write, signal)) !== "gone";
@@ -95,6 +105,7 @@ class EngineLog implements ContainerLog {
 
   /** @param joined refuse an answer whose first line is not known yet: something is missing before it */
   async #ask(query: object, write: Write, signal: AbortSignal, joined = false): Promise<Reply> {
+    this.#fresh = 0;
     const what = `read the log of container "${this.#id}"`;
     const late = new AbortController();
     const request = {
@@ -140,7 +151,9 @@ class EngineLog implements ContainerLog {
         if (!isJoined && !this.#place.has(frame)) return "gap";
         isJoined = true;
         const text = this.#place.take(frame);
-        if (text !== undefined) await write(text);
+        if (text === undefined) continue;
+        this.#fresh += 1;
+        await write(text);
       }
     }
   }
