@@ -23,6 +23,8 @@ const MOST = 16_000;
 /** `gap`: it does not begin where we stopped. */
 type Reply = "over" | "gap" | "gone";
 type Write = (text: Buffer) => Promise<void>;
+/** Gets lines as they come: many at a time, for each write costs as much as some hundred lines do. */
+type Take = (lines: readonly Buffer[]) => Promise<void>;
 
 /** The output of bots on one Docker Engine, for people who watch it. @throws {ConfigurationError} for a wrong `dockerHost`. */
 export function openBotLogs({ dockerHost, clock }: { readonly dockerHost: string | undefined; readonly clock: Clock }): BotLogs {
@@ -79,13 +81,13 @@ class EngineLog implements ContainerLog {
   }
 
   async #readTail(tail: number, write: Write, signal: AbortSignal): Promise<boolean> {
-    const keep = async (text: Buffer): Promise<void> => {
-      this.#few.push(text);
-      if (this.#few.length > tail) this.#few.shift();
+    const keep: Take = async (lines) => {
+      this.#few.push(...lines);
+      this.#few.splice(0, this.#few.length - tail);
     };
     // A tail that broke off goes on from where it came to.
     const query = this.#place.isEmpty ? { tail: Math.max(tail, LAST) } : { since: this.#place.resume() };
-    const reply = await this.#ask(query, tail < LAST ? keep : write, signal);
+    const reply = await this.#ask(query, tail < LAST ? keep : joining(write), signal);
     for (const text of this.#few.splice(0)) await write(text);
     return reply !== "gone";
   }
@@ -94,17 +96,17 @@ class EngineLog implements ContainerLog {
   async #readOn(write: Write, signal: AbortSignal): Promise<boolean> {
     for (; !this.#place.isEmpty; this.#last = Math.min(MOST, MORE * this.#last)) {
       const tail = this.#last;
-      const reply = await this.#ask({ tail, since: this.#place.resumeNear(tail) }, write, signal, true);
+      const reply = await this.#ask({ tail, since: this.#place.resumeNear(tail) }, joining(write), signal, true);
       if (reply !== "gap") this.#last = Math.max(LAST, Math.min(MOST, 2 * this.#fresh));
       if (reply !== "gap") return reply !== "gone";
       if (tail >= MOST) break;
     }
     const since = this.#place.resume();
-    return (await this.#ask(since === undefined ? {} : { since }, write, signal)) !== "gone";
+    return (await this.#ask(since === undefined ? {} : { since }, joining(write), signal)) !== "gone";
   }
 
   /** @param joined refuse an answer whose first line is not known yet: something is missing before it */
-  async #ask(query: object, write: Write, signal: AbortSignal, joined = false): Promise<Reply> {
+  async #ask(query: object, take: Take, signal: AbortSignal, joined = false): Promise<Reply> {
     this.#fresh = 0;
     const what = `read the log of container "${this.#id}"`;
     const late = new AbortController();
@@ -124,7 +126,7 @@ class EngineLog implements ContainerLog {
     try {
       return await this.#client.stream(request, (body) => {
         begun.abort();
-        return this.#read(body, write, signal, joined);
+        return this.#read(body, take, signal, joined);
       });
     } catch (error) {
       if (!(error instanceof EngineRefusedError)) throw error;
@@ -139,22 +141,21 @@ class EngineLog implements ContainerLog {
   }
 
   /** Takes one chunk at a time and waits until it is written: a slow reader slows the Engine, not our memory down. */
-  async #read(body: IncomingMessage, write: Write, signal: AbortSignal, joined: boolean): Promise<Reply> {
+  async #read(body: IncomingMessage, take: Take, signal: AbortSignal, joined: boolean): Promise<Reply> {
     const reader = new LogFrameReader();
     const chunks = (body as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
     let isJoined = !joined;
     for (;;) {
       const chunk = await this.#soon(chunks.next(), signal);
       if (chunk.done === true) return isJoined ? "over" : "gap";
-      for (const frame of reader.push(chunk.value)) {
-        signal.throwIfAborted();
-        if (!isJoined && !this.#place.has(frame)) return "gap";
-        isJoined = true;
-        const text = this.#place.take(frame);
-        if (text === undefined) continue;
-        this.#fresh += 1;
-        await write(text);
-      }
+      signal.throwIfAborted();
+      const frames = reader.push(chunk.value);
+      const [first] = frames;
+      if (first !== undefined && !isJoined && !this.#place.has(first)) return "gap";
+      isJoined ||= first !== undefined;
+      const lines = frames.flatMap((frame) => this.#place.take(frame) ?? []);
+      this.#fresh += lines.length;
+      if (lines.length > 0) await take(lines);
     }
   }
 
@@ -171,4 +172,8 @@ class EngineLog implements ContainerLog {
       heard.abort();
     }
   }
+}
+
+function joining(write: Write): Take {
+  return (lines) => write(Buffer.concat(lines));
 }
