@@ -36,6 +36,9 @@ type Wanted = Pick<FaultRow, "victim" | "restartsNone">;
 type ChooseVictims<S extends Named> = (rows: readonly Wanted[], candidates: Candidates<S>) => S[] | undefined;
 
 const SETTLE_MS = 150_000;
+/** Tries to find victims, and after how many of them the fleet is given another layout. */
+const TRIES = 60;
+const RESHUFFLE_EVERY = 15;
 
 /** Plays these rows at the same time, to a victim each, and those that were starved once more. */
 export async function playRound<F extends Stage<S>, S extends Named>(
@@ -111,8 +114,8 @@ async function playOnce<F extends Stage<S>, S extends Named>(
   });
 }
 
-/** A victim for each row. Waits until the fleet is settled and has enough. */
-async function takeVictims<S extends Named>(
+/** A victim for each row. Waits until the fleet is settled and has enough. @throws {Error} when it never has */
+export async function takeVictims<S extends Named>(
   rows: readonly Wanted[],
   fleet: Stage<S>,
   random: () => number,
@@ -125,7 +128,8 @@ async function takeVictims<S extends Named>(
     const shuffled = owners.map((seat) => ({ seat, key: random() })).toSorted((a, b) => a.key - b.key);
     const chosen = leader && choose(rows, { owners: shuffled.map(({ seat }) => seat), leader });
     if (chosen !== undefined) return chosen;
-    if (tries > 60) throw new Error(`Cannot find workers with bots that do not lead for ${rows.length} rows`);
+    if (tries > TRIES) throw new Error(`Cannot find workers with bots that do not lead for ${rows.length} rows`);
+    if (tries % RESHUFFLE_EVERY === RESHUFFLE_EVERY - 1) await fleet.reshuffle?.();
     await sleep(1_000);
   }
 }

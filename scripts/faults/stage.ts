@@ -42,6 +42,8 @@ export interface Stage<S extends Named = Named> {
   readonly forget: () => Promise<unknown>;
   /** Invariants that were seen broken since the last call; lives are all that is known of. */
   readonly takeBreaches?: (runs: readonly Run[]) => string[];
+  /** Has the workers lie elsewhere, where it is so that there are no victims for what is to be played. */
+  reshuffle?(): Promise<void>;
   /** Brings back a worker whose fault could not be played to its end. */
   revive(seat: S): Promise<void>;
 }

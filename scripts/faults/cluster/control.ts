@@ -2,17 +2,20 @@
 import type { Pod } from "../../lib/cluster/product.ts";
 import { measureEffect } from "../analysis.ts";
 import type { ControlResult } from "../control.ts";
+import { takeVictims } from "../rounds.ts";
 import { Scene } from "../scene.ts";
 import { chooseOnNodes } from "./plan.ts";
 import { resumeParts, signalParts } from "./pod-processes.ts";
 import type { ClusterStage } from "./stage.ts";
 
-const SETTLE_MS = 180_000;
-
 /** Rows 4 and 8 at once, to a worker each on nodes of their own, whose fence stands still and whose kubelet probes nothing. In row
  *  8 dockerd is stopped as well: else the worker itself would stop its bots at R, and the fence would have nothing to do. */
 export async function runClusterControl(fleet: ClusterStage, random: () => number): Promise<ControlResult[]> {
-  const { stopped, cut } = await findVictims(fleet);
+  const rows = [
+    { victim: "node", restartsNone: false },
+    { victim: "owner", restartsNone: false },
+  ] as const;
+  const [cut, stopped] = (await takeVictims(rows, fleet, random, chooseOnNodes)) as [Pod, Pod];
   const scene = new Scene(fleet, { isShort: true, random, round: 0 });
   const from = fleet.now();
   const nodes = [...new Set([stopped.node, cut.node])];
@@ -38,17 +41,4 @@ export async function runClusterControl(fleet: ClusterStage, random: () => numbe
     for (const pod of [stopped, cut]) await resumeParts(pod);
     for (const node of nodes) await fleet.cluster.signal(node, "kubelet", "CONT");
   }
-}
-
-async function findVictims(fleet: ClusterStage): Promise<{ stopped: Pod; cut: Pod }> {
-  await fleet.waitSettled(SETTLE_MS);
-  const [leader, bySeat, workers] = await Promise.all([fleet.leader(), fleet.botsBySeat(), fleet.workers()]);
-  const owners = workers.filter(({ name }) => name !== leader?.name && (bySeat.get(name)?.length ?? 0) > 0);
-  const rows = [
-    { victim: "node", restartsNone: false },
-    { victim: "owner", restartsNone: false },
-  ] as const;
-  const [cut, stopped] = (leader && chooseOnNodes(rows, { owners, leader })) ?? [];
-  if (cut === undefined || stopped === undefined) throw new Error("Cannot find two workers with bots for the positive control");
-  return { stopped, cut };
 }

@@ -244,6 +244,17 @@ export class ClusterStage implements Stage<Pod> {
     return (await Promise.all(words)).join("\n");
   }
 
+  /** A drained node stays empty by itself: a pod of the fullest is made anew, which the scheduler puts where there are fewest. */
+  async reshuffle(): Promise<void> {
+    const [leader, pods] = await Promise.all([this.leader(), this.workers()]);
+    const byNode = Map.groupBy(pods, ({ node }) => node);
+    const [fullest = []] = [...byNode.values()].toSorted((a, b) => b.length - a.length);
+    const pod = fullest.find(({ name }) => name !== leader?.name);
+    if (pod === undefined) return;
+    this.options.say(`  ${pod.name} is made anew, for another layout`);
+    await this.deletePod(pod);
+  }
+
   takeBreaches(runs: readonly Run[]): string[] {
     return this.watch.takeBreaches(runs);
   }
