@@ -97,8 +97,10 @@ class EngineLog implements ContainerLog {
     for (; !this.#place.isEmpty; this.#last = Math.min(MOST, MORE * this.#last)) {
       const tail = this.#last;
       const reply = await this.#ask({ tail, since: this.#place.resumeNear(tail) }, joining(write), signal, true);
-      if (reply !== "gap") this.#last = Math.max(LAST, Math.min(MOST, 2 * this.#fresh));
-      if (reply !== "gap") return reply !== "gone";
+      if (reply !== "gap") {
+        this.#last = Math.max(LAST, Math.min(MOST, 2 * this.#fresh));
+        return reply !== "gone";
+      }
       if (tail >= MOST) break;
     }
     const since = this.#place.resume();

@@ -55,8 +55,6 @@ export class Elector {
   readonly #options: ElectorOptions;
   readonly #news = new Bell();
   #sight: Sight | undefined;
-  /** When we may stand, as of the last look. */
-  #standsAt: MonoMs | undefined;
   #restsUntil: MonoMs | undefined;
   /** Since when we could lead; none while we are barred. */
   #ableSince: MonoMs | undefined;
@@ -78,18 +76,16 @@ export class Elector {
   /** Until the signal aborts. `lead` runs while we hold the lease, and may end by itself: then others get their chance.
    *  @throws {LeadershipStuckError} when `lead` does not end in time: whoever else leads by now must not have us beside it */
   async run(lead: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
-    const { clock, timings } = this.#options;
+    const { clock } = this.#options;
     while (!signal.aborted) {
-      this.#standsAt = undefined;
-      const held = await this.#tolerate(() => this.#stand());
-      const waitsMs = (this.#standsAt ?? Infinity) - clock.mono();
-      if (held !== undefined) await this.#hold(held, lead, signal);
-      else await this.#news.wait(clock, this.#jittered(timings.retryMs, Math.min(timings.retryMs, waitsMs)), signal);
+      const stood = await this.#tolerate(() => this.#stand());
+      if (typeof stood === "object") await this.#hold(stood, lead, signal);
+      else await this.#news.wait(clock, this.#pauseMs(stood), signal);
     }
   }
 
-  /** One look, and the lease if it is to be had: with when the write was sent. */
-  async #stand(): Promise<Held | undefined> {
+  /** One look, and the lease if it is to be had: with when the write was sent; else when it may be taken, as far as that is known. */
+  async #stand(): Promise<Held | MonoMs | undefined> {
     const { election, clock, self, fitness, timings, bus } = this.#options;
     const before = this.#sight?.found?.record.holder;
     this.#sight = observeLeadership(this.#sight, await election.read(), clock.mono());
@@ -101,10 +97,7 @@ export class Elector {
     this.#ableSince = own.isBarred ? undefined : (this.#ableSince ?? now);
     const at = standingAt(this.#sight, self, own, timings, this.#ableSince);
     if (at === undefined || (this.#restsUntil !== undefined && now < this.#restsUntil)) return undefined;
-    if (now < at) {
-      this.#standsAt = at;
-      return undefined;
-    }
+    if (now < at) return at;
     const written = await election.write(takeLeadership(self, found, timings), found?.version);
     return written === "conflict" ? undefined : { found: written, sentAt: now };
   }
@@ -186,9 +179,10 @@ export class Elector {
     }
   }
 
-  /** `spreadMs` is spread over. */
-  #jittered(spreadMs: number, ms: number): number {
-    return ms + spreadMs * JITTER * this.#options.random();
+  /** Until the next look, in ms: no longer than until the lease may be taken. */
+  #pauseMs(standsAt = Infinity): number {
+    const { clock, random, timings } = this.#options;
+    return Math.min(timings.retryMs, standsAt - clock.mono()) + JITTER * timings.retryMs * random();
   }
 
   async #tolerate<T>(act: () => Promise<T>): Promise<T | undefined> {

@@ -37,18 +37,18 @@ export type SegmentsOptions = {
 /** Segments that are let go of at the same time, and how long a round waits for word of it, in ms. */
 const RELEASE_WIDTH = 16;
 const RELEASE_PATIENCE_MS = 500;
+/** How long a drain waits for a move that was announced, in ms. */
+const DRAIN_PULL_MS = 20_000;
 
 /** A draining worker waits so long for word that a segment will be moved, and so long for the move, before it lets go by
  *  itself. Both in ms; the second lies below what a drain may take beyond the longest stop. */
 export type MovePatience = { readonly announceMs: number; readonly pullMs: number };
 
 /** `renewMs`: the pace of sessions and of the election. A leader that leaves in order is followed within some 4 of them: at most 1.25
- *  for what it has in hand, 1.2 until a candidate looks, and 1.7 for a busy one's step back. `pullMs` lies within what a drain may take
- *  beyond the longest stop. */
+ *  for what it has in hand, 1.2 until a candidate looks, and 1.7 for a busy one's step back. */
 export function drainPatience(renewMs: number): MovePatience {
   return { announceMs: Math.min(5 * renewMs, DRAIN_PULL_MS), pullMs: DRAIN_PULL_MS };
 }
-const DRAIN_PULL_MS = 20_000;
 
 /** The segments this worker owns, as `core/tenure` tells, and what follows from each change. */
 export class OwnedSegments {
