@@ -25,7 +25,14 @@ COPY --from=build /app/dist ./dist
 COPY package.json ./
 COPY chart/files/fence.sh ./chart/files/fence.sh
 # For people: kubectl exec deployment/runtime -- runtime fleet
-RUN printf '#!/bin/sh\nexec node /app/dist/main.js "$@"\n' >/usr/local/bin/runtime && chmod 755 /usr/local/bin/runtime
+RUN printf '#!/bin/sh\nexec node --max-semi-space-size=8 --heap-growing-percent=50 /app/dist/main.js "$@"\n' >/usr/local/bin/runtime \
+  && chmod 755 /usr/local/bin/runtime
+# What V8 makes of the program, once here and not at each start: two fifths of the time that a start takes. V8 takes it only
+# from a node of the same version that runs for the same user under the same flags; nobody may write to it later.
+ENV NODE_COMPILE_CACHE=/app/compiled
+RUN install -d -o 10001 compiled \
+  && setpriv --reuid 10001 --regid 10001 --clear-groups runtime --version \
+  && chown -R root:root compiled && chmod -R a+rX compiled
 # A number, so that Kubernetes can see without a passwd file that it is not root.
 USER 10001:10001
 EXPOSE 8080

@@ -60,13 +60,19 @@ export async function withRetry<T>(what: string, say: Say, action: () => Promise
   }
 }
 
-/** Polls `action` until it gives a value, every so often in ms. @throws {Error} naming `what` when `timeoutMs` have passed. */
+/** Polls `action` until it gives a value, every so often in ms, or less often where a look takes long: four fifths of the time nobody
+ *  looks, or who waits would hold up what is waited for. @throws {Error} naming `what` when `timeoutMs` have passed. */
 export async function until<T>(what: string, timeoutMs: number, action: () => Promise<T | undefined>, everyMs = 50): Promise<T> {
   const end = performance.now() + timeoutMs;
   for (;;) {
+    const began = performance.now();
     const value = await action();
     if (value !== undefined) return value;
-    if (performance.now() > end) throw new Error(`Cannot see ${what} within ${timeoutMs / 1000} s`);
-    await sleep(everyMs);
+    const now = performance.now();
+    if (now > end) throw new Error(`Cannot see ${what} within ${timeoutMs / 1000} s`);
+    await sleep(Math.max(everyMs, Math.min(MAX_PAUSE_MS, 4 * (now - began))));
   }
 }
+
+/** Between two looks that take long. */
+const MAX_PAUSE_MS = 1_000;

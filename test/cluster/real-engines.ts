@@ -1,7 +1,8 @@
 import { expect } from "chai";
 
 import { until } from "../../scripts/lib/command.ts";
-import { namesInSegments, type Pod, type Release } from "../../scripts/lib/cluster/product.ts";
+import type { Pod } from "../../scripts/lib/cluster/pods.ts";
+import { namesInSegments, type Release } from "../../scripts/lib/cluster/product.ts";
 import type { ClusterFleet } from "../../scripts/lib/cluster/fleet.ts";
 import { chartValues } from "../../scripts/lib/cluster/values.ts";
 import { doctor } from "./doctor.ts";

@@ -5,7 +5,8 @@ import { expect } from "chai";
 
 import { openCache } from "../../scripts/lib/cache.ts";
 import type { ClusterFleet } from "../../scripts/lib/cluster/fleet.ts";
-import type { Pod, Release } from "../../scripts/lib/cluster/product.ts";
+import type { Pod } from "../../scripts/lib/cluster/pods.ts";
+import type { Release } from "../../scripts/lib/cluster/product.ts";
 import { until } from "../../scripts/lib/command.ts";
 import { PrivatePrometheus } from "../../scripts/lib/prometheus.ts";
 import { discover, scrapesOf, type ServiceMonitor } from "../support/service-monitor.ts";

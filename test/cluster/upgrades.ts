@@ -2,7 +2,8 @@ import { expect } from "chai";
 
 import type { ClusterFleet } from "../../scripts/lib/cluster/fleet.ts";
 import { RUNTIME_IMAGE } from "../../scripts/lib/cluster/images.ts";
-import { namesInSegments, type Pod, type Release } from "../../scripts/lib/cluster/product.ts";
+import type { Pod } from "../../scripts/lib/cluster/pods.ts";
+import { namesInSegments, type Release } from "../../scripts/lib/cluster/product.ts";
 import { scriptedValues } from "../../scripts/lib/cluster/values.ts";
 import { until } from "../../scripts/lib/command.ts";
 import { applyCrds } from "./crds.ts";

@@ -43,6 +43,14 @@ describe("the image", function () {
     expect(await inImage("curl", "--version")).to.match(/^curl \d/);
     expect(await inImage("tini", "--version")).to.match(/tini version/);
   });
+  for (const command of ["exec runtime", "cd /app && exec node --max-semi-space-size=8 --heap-growing-percent=50 dist/main.js"])
+    it(`starts from what V8 has compiled before: ${command}`, async () => {
+      const found = await inImage("sh", "-c", `NODE_DEBUG_NATIVE=COMPILE_CACHE; export NODE_DEBUG_NATIVE; ${command} --version 2>&1`);
+      const uses = found.split("\n").filter((line) => line.startsWith("[compile cache] V8 code cache for "));
+      const compiled = uses.filter((line) => !line.includes(" was accepted"));
+      expect(uses).to.have.length.above(500);
+      expect(compiled).to.deep.equal([]);
+    });
   it("has no development packages", async () => {
     const packages = await inImage("ls", "/app/node_modules");
     expect(packages.split("\n")).to.include("mongodb").and.not.include("mocha");

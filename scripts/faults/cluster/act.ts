@@ -1,5 +1,5 @@
 // What the acts on a cluster have in common.
-import type { Pod } from "../../lib/cluster/product.ts";
+import type { Pod } from "../../lib/cluster/pods.ts";
 import type { Act, FaultRow, Played } from "../fault-row.ts";
 import type { Scene } from "../scene.ts";
 import type { ClusterStage } from "./stage.ts";

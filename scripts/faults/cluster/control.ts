@@ -1,5 +1,5 @@
 // The positive control: without the fence, and without the kubelet that looks after it, two faults must show duplicates.
-import type { Pod } from "../../lib/cluster/product.ts";
+import type { Pod } from "../../lib/cluster/pods.ts";
 import { measureEffect } from "../analysis.ts";
 import type { ControlResult } from "../control.ts";
 import { takeVictims } from "../rounds.ts";

@@ -3,7 +3,7 @@ import { chmod, chown, link, rename, stat } from "node:fs/promises";
 import { join } from "node:path";
 
 import { run } from "../../lib/command.ts";
-import type { Pod } from "../../lib/cluster/product.ts";
+import type { Pod } from "../../lib/cluster/pods.ts";
 import { type DockerProxy, proxyDocker } from "../../lib/docker-proxy.ts";
 import { pidsOf } from "./pod-processes.ts";
 

@@ -1,4 +1,4 @@
-import type { Pod } from "../../lib/cluster/product.ts";
+import type { Pod } from "../../lib/cluster/pods.ts";
 import type { Batch } from "../plan.ts";
 import type { Candidates } from "../rounds.ts";
 import type { ClusterRow } from "./act.ts";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 
 import { run } from "../../lib/command.ts";
 import { pidsOf, resumeParts, signalParts } from "./pod-processes.ts";
-import type { Pod } from "../../lib/cluster/product.ts";
+import type { Pod } from "../../lib/cluster/pods.ts";
 import { bear, type ClusterAct, type ClusterScene, LIMIT_MS, sessionsOf } from "./act.ts";
 
 const BRIEF_MS = 3_000;

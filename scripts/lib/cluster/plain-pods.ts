@@ -1,6 +1,7 @@
 import { until } from "../command.ts";
 import { BOT_IMAGE } from "../bot-image.ts";
-import { type Pod, type RawPods, readPods, type Release } from "./product.ts";
+import { type Pod, type RawPods, readPods } from "./pods.ts";
+import type { Release } from "./product.ts";
 
 const NAME = "plain";
 

@@ -10,6 +10,7 @@ import { run, until } from "../command.ts";
 import { type Asked, readAudit } from "./audit.ts";
 import type { Cluster } from "./cluster.ts";
 import { mergeValues } from "./merge-values.ts";
+import { describePod, type Pod, type RawPods, readPods } from "./pods.ts";
 
 export interface ReleaseOptions {
   /** `bin`: where kubectl and Helm lie; empty: wherever the PATH says. */
@@ -25,20 +26,6 @@ export interface ReleaseOptions {
   readonly maxSegment?: number;
   /** Values of every install and upgrade. */
   readonly values: Readonly<Record<string, unknown>>;
-}
-
-export interface Pod {
-  readonly name: string;
-  readonly uid: string;
-  /** Empty while it waits for one. */
-  readonly node: string;
-  readonly isReady: boolean;
-  readonly isTerminating: boolean;
-  readonly phase: string;
-  /** In ms since 1970, to the second. */
-  readonly createdAt: number;
-  readonly restarts: number;
-  readonly containers: readonly string[];
 }
 
 /** A bot's document as far as it matters here. */
@@ -118,11 +105,15 @@ export class Release {
     return readPods(JSON.parse(await this.kubectl("get", "pods", "-l", `app.kubernetes.io/instance=${NAME}`, "-o", "json")) as RawPods);
   }
 
-  /** Waits until there are exactly so many pods, all of them ready. */
-  awaitPods(count: number, timeoutMs = 180_000): Promise<Pod[]> {
-    return until(`${count} ready pods`, timeoutMs, async () => {
-      const pods = await this.pods();
+  /** Waits until there are exactly so many pods, all of them ready. @throws naming the pods that there were instead */
+  async awaitPods(count: number, timeoutMs = 180_000): Promise<Pod[]> {
+    let pods: Pod[] = [];
+    const look = async () => {
+      pods = await this.pods();
       return pods.length === count && pods.every(({ isReady, isTerminating }) => isReady && !isTerminating) ? pods : undefined;
+    };
+    return until(`${count} ready pods`, timeoutMs, look).catch((cause: unknown) => {
+      throw new Error(`Cannot see ${count} ready pods, but these:\n${pods.map(describePod).join("\n")}`, { cause });
     });
   }
 
@@ -200,24 +191,6 @@ export class Release {
   }
 }
 
-/** A list of pods as the API server gives it. */
-export function readPods({ items }: RawPods): Pod[] {
-  return items.map(({ metadata, spec, status }) => {
-    const states = [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])];
-    return {
-      name: metadata.name,
-      uid: metadata.uid,
-      node: spec.nodeName ?? "",
-      isReady: status.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True") ?? false,
-      isTerminating: metadata.deletionTimestamp !== undefined,
-      phase: status.phase,
-      createdAt: Date.parse(metadata.creationTimestamp),
-      restarts: states.reduce((sum, { restartCount }) => sum + restartCount, 0),
-      containers: states.map(({ containerID = "" }) => containerID),
-    };
-  });
-}
-
 /** So many names whose bots lie in a segment each, none of them among those taken. */
 export function namesInSegments(count: number, taken: readonly string[] = [], maxSegment = MAX_SEGMENT): string[] {
   const segments = new Set(taken.map((id) => segmentOf(id as BotId, maxSegment)));
@@ -232,22 +205,4 @@ export function namesInSegments(count: number, taken: readonly string[] = [], ma
   return names;
 }
 
-type RawContainer = { readonly restartCount: number; readonly containerID?: string };
-export type RawPods = {
-  readonly items: readonly {
-    readonly metadata: {
-      readonly name: string;
-      readonly uid: string;
-      readonly creationTimestamp: string;
-      readonly deletionTimestamp?: string;
-    };
-    readonly spec: { readonly nodeName?: string };
-    readonly status: {
-      readonly phase: string;
-      readonly conditions?: readonly { readonly type: string; readonly status: string }[];
-      readonly containerStatuses?: readonly RawContainer[];
-      readonly initContainerStatuses?: readonly RawContainer[];
-    };
-  }[];
-};
 type RawStatus = { readonly _id: string; readonly state: string; readonly worker: string; readonly container: string };

@@ -4,7 +4,7 @@ import { KUBERNETES_TIMINGS } from "../../../src/core/timings.ts";
 import { boundsOf } from "../../../scripts/faults/bounds.ts";
 import { chooseOnNodes, planShortCluster } from "../../../scripts/faults/cluster/plan.ts";
 import { clusterRows } from "../../../scripts/faults/cluster/rows.ts";
-import type { Pod } from "../../../scripts/lib/cluster/product.ts";
+import type { Pod } from "../../../scripts/lib/cluster/pods.ts";
 
 const pod = (name: string, node: string): Pod => ({
   name,
