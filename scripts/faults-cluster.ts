@@ -32,7 +32,7 @@ A whole run takes some two and a half hours, half an hour of it outages of 10 mi
 Needs what scripts/cluster needs: root, and the images and programs that it builds once.
 Exit 0: no duplicate, every bound kept, and the positive control has seen duplicates. 1: not so. 2: wrong usage.`;
 
-const SHAPE = { nodes: 3, pods: 5, bots: 12, everyMs: 20 } as const;
+const SHAPE = { nodes: 3, pods: 5, bots: 9, everyMs: 20 } as const;
 const SEGMENTS = 8;
 
 const options = readRunOptions(

@@ -31,6 +31,8 @@ type Apart = {
 };
 
 const LOOK_MS = 100;
+/** Where nothing is timed by the look, for it would slow down what it waits for. */
+const CALM_LOOK_MS = 500;
 /** Over its bound by so much a wait is given up: the bound is judged by what was measured, not by this. */
 const SPARE_MS = 45_000;
 
@@ -59,8 +61,8 @@ export class Scene<F extends Stage = FaultFleet> {
   }
 
   /** Polls until the look gives a value. @throws {Error} */
-  see<T>(what: string, limitMs: number, look: () => Promise<T | undefined>): Promise<T> {
-    return until(what, limitMs, look, LOOK_MS);
+  see<T>(what: string, limitMs: number, look: () => Promise<T | undefined>, everyMs = LOOK_MS): Promise<T> {
+    return until(what, limitMs, look, everyMs);
   }
 
   /** The living session of a seat. */
@@ -87,22 +89,24 @@ export class Scene<F extends Stage = FaultFleet> {
    *  that began since. */
   async takenOver(sid: string | readonly string[], bots: readonly string[], since: number, boundMs: number): Promise<number> {
     const sids: readonly string[] = [sid].flat();
-    await this.see(`the end of session ${sids.join(", ")} and another owner`, boundMs + SPARE_MS, async () => {
+    const look = async () => {
       const { workers, segments } = await this.fleet.books();
       const isOver = workers.every(({ _id, state }) => !sids.includes(_id) || state === "dead" || state === "gone");
       return (isOver && segments.every(({ owner }) => owner === null || !sids.includes(owner))) || undefined;
-    });
+    };
+    await this.see(`the end of session ${sids.join(", ")} and another owner`, boundMs + SPARE_MS, look, CALM_LOOK_MS);
     return this.running(bots, boundMs + SPARE_MS, since);
   }
 
   /** Waits until each bot sends, from a life that began after `since`. Returns the time on the beacons' clock, by which they do. */
   async running(bots: readonly string[], limitMs: number, since = Number.NEGATIVE_INFINITY): Promise<number> {
-    const began = await this.see(`${bots.length} bots running`, limitMs, async () => {
+    const look = async () => {
       const now = this.fleet.now();
       const fresh = (await this.fleet.runs()).filter((run) => run.first > since && this.isFresh(run, now));
       const alive = new Map(fresh.map(({ bot, first }) => [bot, first]));
       return bots.every((bot) => alive.has(bot)) ? bots.map((bot) => alive.get(bot) ?? 0) : undefined;
-    });
+    };
+    const began = await this.see(`${bots.length} bots running`, limitMs, look, CALM_LOOK_MS);
     return Math.max(this.fleet.now(), ...began);
   }
 

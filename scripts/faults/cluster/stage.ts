@@ -46,6 +46,8 @@ type StageParts = {
 
 const NAMESPACE = "faults";
 const START_MS = 240_000;
+/** Between two looks at whether all is settled, which is so after two. */
+const SETTLE_LOOK_MS = 600;
 /** Of five pods: what two had is carried by the others meanwhile. */
 const REPLACED_AT_ONCE = 2;
 
@@ -220,7 +222,7 @@ export class ClusterStage implements Stage<Pod> {
       calm = faults.length === 0 ? calm + 1 : 0;
       if (faults.length > 0 && performance.now() > end)
         throw new Error(`Cannot settle the fleet within ${limitMs / 1_000} s:\n${faults.join("\n")}`);
-      await sleep(300);
+      await sleep(SETTLE_LOOK_MS);
     }
   }
 
