@@ -22,6 +22,7 @@ import type { Cluster, PodView } from "./cluster.ts";
 import type { LeaderBus } from "./events.ts";
 import { FleetSight } from "./fleet-sight.ts";
 import type { LeaderStore } from "./ports.ts";
+import { Seniority } from "./seniority.ts";
 
 /** So many looks in a row that came to nothing, and a leader gives up: another one may reach what it does not. */
 const MAX_FAILURES = 3;
@@ -45,18 +46,17 @@ export class Sessions {
   isLeading = false;
   readonly #options: SessionsOptions;
   readonly #sight: FleetSight;
+  readonly #seniority: Seniority;
   #watches: Watches = new Map();
   #settling: Settling | undefined;
-  #since: MonoMs | undefined;
   #readAt: MonoMs | undefined;
-  /** Since when each process of a worker has been there, for us; by session and counter. */
-  #met: ReadonlyMap<string, MonoMs> = new Map();
   #failures = 0;
   #states = "";
 
   constructor(options: SessionsOptions) {
     this.#options = options;
     this.#sight = new FleetSight(options);
+    this.#seniority = new Seniority(options.timings);
   }
 
   /** Whether this process has lost sight of the books for so long that another one should lead. */
@@ -82,7 +82,6 @@ export class Sessions {
 
   /** How fit this process is to lead. `holder`: who led last, and may be dead though its session still seems to live. */
   fitness(holder: SessionId | null, own: { readonly isDraining: boolean; readonly isIdle: boolean }): Fitness {
-    const { endMs, renewMs } = this.#options.timings;
     const idle = this.#sight.idle();
     const silent = this.suspects();
     const others = [...this.#watches.values()]
@@ -91,18 +90,16 @@ export class Sessions {
     return {
       isBarred: own.isDraining || !this.#isOurLife() || this.hasFailed,
       isBusy: !own.isIdle && others.some((w) => idle.has(w._id)),
-      isFresh: !this.#hasWatchedFor(endMs) && others.some(({ hbSeq }) => hbSeq * renewMs >= endMs),
+      isFresh: !this.#seniority.isOurs(this.#options.clock.mono()) && others.some((w) => this.#seniority.mayBeOf(w)),
     };
   }
 
   /** Workers that have been alive for L under our eyes: any of them could lead without having to watch first. */
   seasoned(): ReadonlySet<SessionId> {
-    const { clock, timings } = this.#options;
+    const now = this.#options.clock.mono();
     const silent = this.suspects();
-    const isSeasoned = (record: WorkerRecord): boolean => clock.mono() - (this.#met.get(processOf(record)) ?? Infinity) >= timings.endMs;
-    return new Set(
-      [...this.#watches.values()].flatMap(({ record }) => (isSeasoned(record) && !silent.has(record._id) ? [record._id] : [])),
-    );
+    const seasoned = [...this.#watches.values()].filter(({ record }) => this.#seniority.isProvenOf(record, now));
+    return new Set(seasoned.flatMap(({ record: { _id } }) => (silent.has(_id) ? [] : [_id])));
   }
 
   /** Workers that are given nothing: silent, though not yet for long enough to be ended; without their Docker Engine; or in a pod
@@ -203,11 +200,10 @@ export class Sessions {
     const leases = this.#leases();
     const now = clock.mono();
     // After an outage the others have as much to catch up with as we have: nobody's silence is counted through it.
-    if (this.hasFailed) [this.#watches, this.#since, this.#met] = [new Map(), now, new Map()];
+    if (this.hasFailed) this.#watches = new Map();
+    this.#seniority.saw(workers, now, this.hasFailed);
     this.#watches = observeSessions(this.#watches, workers, leases, now);
-    this.#met = new Map(workers.map((w) => [processOf(w), this.#met.get(processOf(w)) ?? now]));
     this.#settling = fleet === undefined ? undefined : observeLife(this.#settling, fleet, leases, now);
-    this.#since ??= now;
     this.#readAt = now;
     const silent = this.suspects();
     this.#states = workers.map(({ _id, state, inc }) => `${_id} ${state} ${inc} ${silent.has(_id)}`).join();
@@ -219,15 +215,7 @@ export class Sessions {
     return this.#settling?.incarnation === this.#options.incarnation;
   }
 
-  #hasWatchedFor(ms: number): boolean {
-    return this.#since !== undefined && this.#options.clock.mono() - this.#since >= ms;
-  }
-
   #mayLead({ _id, state }: WorkerRecord): boolean {
     return state === "up" && _id !== this.#options.self;
   }
-}
-
-function processOf({ _id, inc }: WorkerRecord): string {
-  return `${_id} ${inc}`;
 }

@@ -98,6 +98,37 @@ describe("leader/sessions Sessions", () => {
     expect(await meet("old", { hbSeq: 31, state: "draining" })).to.equal(false);
   });
 
+  it("steps back after an outage only for one who has renewed through it, or has renewed for L since: nobody else has watched for longer", async () => {
+    const isFresh = (): boolean => sessions.fitness(null, { isDraining: false, isIdle: true }).isFresh;
+    const pass = async (id: string, from: number, seconds: number): Promise<void> => {
+      for (let n = 1; n <= seconds; n++) {
+        store.put("workers", aWorker(id, { hbSeq: from + n }));
+        await clock.advance(1_000);
+      }
+    };
+    await pass("old", 0, 25);
+    store.goAway();
+    await clock.advance(20_000);
+    store.comeBack();
+    await pass("old", 25, 2);
+    expect(isFresh()).to.equal(false);
+    store.goAway();
+    await pass("old", 27, 20); // it reaches what we do not
+    store.comeBack();
+    await clock.advance(1_000);
+    expect(isFresh()).to.equal(true);
+  });
+
+  it("steps back for no process that has only just begun, however old its session is", async () => {
+    const meet = async (over: Parameters<typeof aWorker>[1]): Promise<boolean> => {
+      store.put("workers", aWorker("old", over));
+      await clock.advance(1_000);
+      return sessions.fitness(null, { isDraining: false, isIdle: true }).isFresh;
+    };
+    expect(await meet({ hbSeq: 30 })).to.equal(true);
+    expect(await meet({ hbSeq: 31, inc: 2 })).to.equal(false);
+  });
+
   it("calls only those seasoned that have lived for L under its eyes, in one process", async () => {
     let seq = 0;
     const renew = (id: string, inc = 1): void => store.put("workers", aWorker(id, { inc, hbSeq: ++seq }));
