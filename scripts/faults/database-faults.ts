@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Db, Document } from "mongodb";
 
 import type { Act } from "./fault-row.ts";
-import type { Scene } from "./scene.ts";
+import { CALM_LOOK_MS, type Scene } from "./scene.ts";
 import { startForeigner } from "./seat.ts";
 import type { Named, Stage } from "./stage.ts";
 
@@ -63,11 +63,12 @@ export const restoreBooks: BookAct = async (scene) => {
 async function freshStart(scene: BookScene, since: number): ReturnType<BookAct> {
   const { bots, bounds } = scene.fleet;
   const limitMs = bounds.sessionEndMs(bots.length) + LIMIT_MS;
-  await scene.see("each segment in living hands", limitMs, async () => {
+  const look = async () => {
     const { workers, segments } = await scene.fleet.books();
     const up = new Set(workers.filter(({ state }) => state === "up").map(({ _id }) => _id));
     return (segments.length > 0 && segments.every(({ owner }) => owner !== null && up.has(owner))) || undefined;
-  });
+  };
+  await scene.see("each segment in living hands", limitMs, look, CALM_LOOK_MS);
   const closedAt = await scene.running(bots, limitMs, since);
   return { bots, closedAt, faults: [] };
 }

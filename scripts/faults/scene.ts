@@ -32,7 +32,7 @@ type Apart = {
 
 const LOOK_MS = 100;
 /** Where nothing is timed by the look, for it would slow down what it waits for. */
-const CALM_LOOK_MS = 500;
+export const CALM_LOOK_MS = 500;
 /** Over its bound by so much a wait is given up: the bound is judged by what was measured, not by this. */
 const SPARE_MS = 45_000;
 

@@ -143,11 +143,13 @@ export class Sessions {
   async endSilent(): Promise<boolean> {
     if (!this.#isOurLife() || this.#settling === undefined) return false;
     const { store, clock, timings, incarnation } = this.#options;
-    for (const write of planBarring(this.#settling, this.#leases())) await this.#options.cluster?.writeLease(write);
-    let isNews = false;
+    // All at once: L begins with the last mark.
+    await Promise.all(planBarring(this.#settling, this.#leases()).map((write) => this.#options.cluster?.writeLease(write)));
     // A terminated pod is so for good: no time need pass.
     const provenDead = this.#inPods(({ isProvenDead }) => isProvenDead);
-    for (const ending of planEndings(this.#watches, clock.mono(), timings, provenDead)) isNews = (await this.#end(ending)) || isNews;
+    // All at once as well: a lost node has many workers, and each has bots that wait.
+    const endings = planEndings(this.#watches, clock.mono(), timings, provenDead).map((ending) => this.#end(ending));
+    let isNews = (await Promise.all(endings)).includes(true);
     if (this.#settling.unsettledAt !== undefined && this.isSettled()) {
       await store.apply(settleFleet(incarnation));
       this.#settling = { incarnation, unsettledAt: undefined };

@@ -1,5 +1,6 @@
 import { EventEmitter } from "node:events";
 import { expect } from "chai";
+import type { LeaseWrite } from "../../../src/core/lease.ts";
 import { MONGO_TIMINGS as T } from "../../../src/core/timings.ts";
 import type { LeaderEvents } from "../../../src/leader/events.ts";
 import { Sessions } from "../../../src/leader/sessions.ts";
@@ -45,6 +46,14 @@ describe("leader/sessions Sessions", () => {
     await sessions.endSilent();
     await sessions.endSilent();
     expect(ended).to.deep.equal([`silent @${T.endMs}`]);
+  });
+
+  it("ends all at once that were silent for as long: a write that hangs holds up none of the others", async () => {
+    store.put("workers", aWorker("too"));
+    const apply = store.apply.bind(store);
+    store.apply = (operation) => (operation.id === "silent" ? new Promise<never>(() => {}) : apply(operation));
+    await clock.advance(T.endMs + 1);
+    expect(ended).to.deep.equal([`too @${T.endMs}`]);
   });
 
   it("ends nobody in another life of the database", async () => {
@@ -161,6 +170,27 @@ describe("leader/sessions Sessions", () => {
     const looking = own.run(() => {}, end.signal);
     await clock.advance(1);
     expect([...own.suspects()]).to.deep.equal([aPod("goes").uid]);
+    end.abort();
+    await looking;
+  });
+
+  it("marks all Leases of another life at the same time: each must be marked for L before anything is given away", async () => {
+    const asked: string[] = [];
+    const cluster = {
+      leases: () =>
+        new Map(
+          ["one", "two"].map((id) => [sid(id), { lease: { sid: sid(id), inc: 1, incarnation: "past", revoked: false }, version: "1" }]),
+        ),
+      pods: () => [],
+      writeLease: (write: LeaseWrite) => {
+        asked.push(`${write.sid} ${write.put.revoked}`);
+        return new Promise<never>(() => {});
+      },
+    };
+    const own = new Sessions({ store, clock, timings: T, bus: new EventEmitter(), self: sid("me"), incarnation: "life", cluster });
+    const looking = own.run(() => void own.endSilent(), end.signal);
+    await clock.advance(1);
+    expect(asked).to.deep.equal(["one true", "two true"]);
     end.abort();
     await looking;
   });
