@@ -144,7 +144,8 @@ export class Sessions {
     if (!this.#isOurLife() || this.#settling === undefined) return false;
     const { store, clock, timings, incarnation } = this.#options;
     // All at once: L begins with the last mark.
-    await Promise.all(planBarring(this.#settling, this.#leases()).map((write) => this.#options.cluster?.writeLease(write)));
+    const marks = planBarring(this.#settling, this.#leases());
+    await Promise.all(marks.map(async (mark) => this.#options.cluster?.writeLease(mark)));
     // A terminated pod is so for good: no time need pass.
     const provenDead = this.#inPods(({ isProvenDead }) => isProvenDead);
     // All at once as well: a lost node has many workers, and each has bots that wait.
