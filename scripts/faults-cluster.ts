@@ -28,7 +28,7 @@ const usage = `Usage: npm run faults:cluster -- [options]
   --logs DIR            where the logs of pods go that were replaced, and of all pods after a round that failed
   --from A.json,B.json  plays nothing: judges and tells what earlier runs have saved
 
-A whole run takes some two and a half hours, half an hour of it outages of 10 min; what it has measured so far is in --json's FILE.
+A whole run takes some two hours, half an hour of it outages of 10 min; what it has measured so far is in --json's FILE.
 Needs what scripts/cluster needs: root, and the images and programs that it builds once.
 Exit 0: no duplicate, every bound kept, and the positive control has seen duplicates. 1: not so. 2: wrong usage.`;
 

@@ -18,19 +18,16 @@ type Met = {
 export class Seniority {
   readonly #timings: Pick<Timings, "endMs" | "renewMs">;
   #since: MonoMs | undefined;
-  #lookedAt: MonoMs | undefined;
   #met: ReadonlyMap<SessionId, Met> = new Map();
 
   constructor(timings: Pick<Timings, "endMs" | "renewMs">) {
     this.#timings = timings;
   }
 
-  /** A look at all workers. `isAnew`: the first one after an outage, through which nothing was seen. */
-  saw(workers: readonly WorkerRecord[], now: MonoMs, isAnew: boolean): void {
-    const gapMs = now - (this.#lookedAt ?? now);
-    this.#met = new Map(workers.map((record) => [record._id, this.#meet(record, now, isAnew ? gapMs : undefined)]));
-    this.#since = isAnew ? now : (this.#since ?? now);
-    this.#lookedAt = now;
+  /** A look at all workers. `outageMs`: for so long nothing was seen before, where that was an outage. */
+  saw(workers: readonly WorkerRecord[], now: MonoMs, outageMs: number | undefined): void {
+    this.#met = new Map(workers.map((record) => [record._id, this.#meet(record, now, outageMs)]));
+    this.#since = outageMs === undefined ? (this.#since ?? now) : now;
   }
 
   /** Whether we have watched for L. */
@@ -50,12 +47,12 @@ export class Seniority {
     return met?.inc === inc && now - met.since >= this.#timings.endMs;
   }
 
-  #meet({ _id, inc, hbSeq }: WorkerRecord, now: MonoMs, gapMs: number | undefined): Met {
+  #meet({ _id, inc, hbSeq }: WorkerRecord, now: MonoMs, outageMs: number | undefined): Met {
     const past = this.#met.get(_id);
     if (past === undefined) return { inc, hbSeq, since: now, beganAt: 0 };
     if (past.inc !== inc) return { inc, hbSeq, since: now, beganAt: hbSeq };
-    if (gapMs === undefined) return { ...past, hbSeq };
-    const wasAway = (hbSeq - past.hbSeq) * this.#timings.renewMs < gapMs / 2;
+    if (outageMs === undefined) return { ...past, hbSeq };
+    const wasAway = (hbSeq - past.hbSeq) * this.#timings.renewMs < outageMs / 2;
     return { inc, hbSeq, since: now, beganAt: wasAway ? hbSeq : past.beganAt };
   }
 }

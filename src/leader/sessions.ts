@@ -204,7 +204,7 @@ export class Sessions {
     const now = clock.mono();
     // After an outage the others have as much to catch up with as we have: nobody's silence is counted through it.
     if (this.hasFailed) this.#watches = new Map();
-    this.#seniority.saw(workers, now, this.hasFailed);
+    this.#seniority.saw(workers, now, this.hasFailed ? now - (this.#readAt ?? now) : undefined);
     this.#watches = observeSessions(this.#watches, workers, leases, now);
     this.#settling = fleet === undefined ? undefined : observeLife(this.#settling, fleet, leases, now);
     this.#readAt = now;

@@ -18,6 +18,7 @@ import { type Bounds, boundsOf, type Profile } from "../bounds.ts";
 import { type Companion, startCompanion } from "../companion.ts";
 import type { Lag, LagAnswers } from "../lag-meter.ts";
 import type { Run } from "../runs.ts";
+import { CALM_LOOK_MS } from "../scene.ts";
 import type { StoreRelayAnswers } from "../store-relay.ts";
 import { type Books, bootTimeMs, botsByPod, type Placement, type Stage } from "../stage.ts";
 import { findUnsettled } from "../unsettled.ts";
@@ -46,8 +47,6 @@ type StageParts = {
 
 const NAMESPACE = "faults";
 const START_MS = 240_000;
-/** Between two looks at whether all is settled, which is so after two. */
-const SETTLE_LOOK_MS = 600;
 /** Of five pods: what two had is carried by the others meanwhile. */
 const REPLACED_AT_ONCE = 2;
 
@@ -222,7 +221,7 @@ export class ClusterStage implements Stage<Pod> {
       calm = faults.length === 0 ? calm + 1 : 0;
       if (faults.length > 0 && performance.now() > end)
         throw new Error(`Cannot settle the fleet within ${limitMs / 1_000} s:\n${faults.join("\n")}`);
-      await sleep(SETTLE_LOOK_MS);
+      await sleep(CALM_LOOK_MS);
     }
   }
 

@@ -113,7 +113,7 @@ export class Release {
       return pods.length === count && pods.every(({ isReady, isTerminating }) => isReady && !isTerminating) ? pods : undefined;
     };
     return until(`${count} ready pods`, timeoutMs, look).catch((cause: unknown) => {
-      throw new Error(`Cannot see ${count} ready pods, but these:\n${pods.map(describePod).join("\n")}`, { cause });
+      throw new Error(`${String(cause)}; the pods at the last look:\n${pods.map(describePod).join("\n")}`, { cause });
     });
   }
 
