@@ -20,6 +20,7 @@ import {
   revokeSegment,
   settleFleet,
   stepDown,
+  withdrawMove,
 } from "../../src/core/operations.ts";
 import { aSegment, aWorker, bot, epoch, hash, segment, sid } from "../support/builders.ts";
 import type { Doc } from "../support/apply-operation.ts";
@@ -141,6 +142,20 @@ export const operationCases: readonly OperationCase[] = [
   { why: "a move is announced of the tenure that was seen", operation: announceMove(seven, epoch(99), b, 2), given: owned() },
   { why: "what is free needs no announcement", operation: announceMove(seven, epoch(100), b, 2), given: free() },
   { why: "an old leader announces nothing", operation: announceMove(seven, epoch(100), b, 1), given: owned() },
+  {
+    why: "a move that was announced is taken back",
+    operation: withdrawMove(seven, epoch(100), b, 2),
+    given: owned({ target: b, ready: epoch(100) }),
+    gives: { target: null, ready: null },
+  },
+  { why: "a move to somebody else is not taken back", operation: withdrawMove(seven, epoch(100), a, 2), given: owned({ target: b }) },
+  { why: "a move of a later tenure is not taken back", operation: withdrawMove(seven, epoch(99), b, 2), given: owned({ target: b }) },
+  {
+    why: "a move that has begun is not taken back",
+    operation: withdrawMove(seven, epoch(100), b, 2),
+    given: owned({ state: "revoking", target: b }),
+  },
+  { why: "an old leader takes nothing back", operation: withdrawMove(seven, epoch(100), b, 1), given: owned({ target: b }) },
   {
     why: "a target is ready for the tenure it was told of",
     operation: readyForMove(seven, epoch(100), b),

@@ -111,6 +111,8 @@ function after(record: SegmentRecord, step: AssignmentStep): SegmentRecord {
       return { ...record, state: "free", owner: null, target: null };
     case "assign":
       return { ...record, state: "assigned", owner: step.to, target: null, epoch: epoch(record.epoch + 1) };
+    case "withdraw":
+      return { ...record, target: null };
     case "announce":
       return { ...record, target: step.target, ready: null };
     case "revoke":

@@ -291,8 +291,26 @@ describe("core/assignment planAssignment(): moves that are announced", () => {
       gives: [],
     },
     {
-      why: "leaves a segment where it is when its announced target has gone, until it pays again",
+      why: "leaves a segment where it is when its announced target has gone, and takes its word back",
       observed: { active: [1], segments: announced(), workers: up("a") },
+      policy: ANNOUNCING,
+      gives: ["withdraw 1"],
+    },
+    {
+      why: "takes its word back of a move to a worker that leaves",
+      observed: { active: [1], segments: announced(), workers: [...up("a"), aWorker("b", { state: "draining" })] },
+      policy: ANNOUNCING,
+      gives: ["withdraw 1"],
+    },
+    {
+      why: "tells another one at once where the move still pays",
+      observed: { active: [1, 2], segments: [...announced(), ...of("a", 2)], workers: up("a", "c") },
+      policy: ANNOUNCING,
+      gives: ["announce 1 from a to c: spread"],
+    },
+    {
+      why: "keeps its word to a target that has fallen silent: it may be heard of again, or will be ended",
+      observed: { active: [1], segments: announced(), workers: up("a", "b"), suspects: new Set([sid("b")]) },
       policy: ANNOUNCING,
       gives: [],
     },

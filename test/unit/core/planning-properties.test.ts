@@ -33,7 +33,7 @@ describe("core/assignment, for any fleet", () => {
             continue;
           }
           expect(step.owner).to.equal(record?.owner);
-          expect(lives(step.owner)).to.equal(step.kind === "revoke");
+          expect(lives(step.owner)).to.equal(step.kind !== "free");
           if (step.kind !== "revoke") continue;
           expect([record?.state, step.why === "inactive"]).to.deep.equal(["assigned", !o.active.includes(step.segment)]);
           expect(step.target === null).to.equal(step.why === "inactive");
@@ -119,6 +119,20 @@ describe("core/assignment, for any fleet", () => {
         }
         expect(fleet.plan()).to.deep.equal([]);
       }),
+    );
+  });
+
+  it("leaves nothing announced to somebody who will never take it", () => {
+    fc.assert(
+      fc.property(arbObserved, arbPolicy, fc.constantFrom("a", "b", "c", "stranger"), (o, policy, name) => {
+        const segments = o.segments.map((s) => (s.state === "assigned" && s.owner !== name ? { ...s, target: sid(name) } : s));
+        const fleet = new PlannedFleet({ ...o, segments }, policy);
+        expect(fleet.settle(rounds(o), ROUND_MS)).to.be.below(rounds(o));
+        const isUp = (id: string | null): boolean => o.workers.some((w) => w._id === id && w.state === "up");
+        for (const { state, owner, target } of fleet.segments.values())
+          if (state === "assigned" && isUp(owner) && target !== null) expect(isUp(target)).to.equal(true);
+      }),
+      { numRuns: 300 },
     );
   });
 
