@@ -1,6 +1,6 @@
 import { assertNever } from "./errors.ts";
 import type { Epoch, SegmentId, SessionId } from "./ids.ts";
-import { announceMove, assignSegment, freeSegment, type Operation, revokeSegment } from "./operations.ts";
+import { announceMove, assignSegment, freeSegment, type Operation, revokeSegment, withdrawMove } from "./operations.ts";
 import type { SegmentRecord, WorkerRecord } from "./records.ts";
 import { planSpread } from "./spread.ts";
 import { type Owned, survey } from "./survey.ts";
@@ -68,6 +68,14 @@ export type AssignmentStep =
       readonly why: Exclude<RevokeReason, "inactive">;
       readonly target: SessionId;
     }
+  /** An announced move will not come: nobody is told of it for ever. */
+  | {
+      readonly kind: "withdraw";
+      readonly segment: SegmentId;
+      readonly owner: SessionId;
+      readonly epoch: Epoch;
+      readonly target: SessionId;
+    }
   | {
       readonly kind: "revoke";
       readonly segment: SegmentId;
@@ -83,7 +91,7 @@ export type AssignmentStep =
  *  plans (revoke, release by the owner, assign); `[]` means converged, or that what is left has to wait.
  *  Scarce workers go first to what stands still and ran before, then to what a draining worker holds, then to new segments. */
 export function planAssignment(observed: Observed, policy: AssignmentPolicy = ALONE): AssignmentStep[] {
-  const { total, steps, aimed, lost, fresh, leaving, moving, announced, kept, up } = survey(observed);
+  const { total, steps, aimed, lost, fresh, leaving, moving, announced, kept, forsaken, up } = survey(observed);
   const { pullPatienceMs = 0 } = policy;
   const botsOf = (segment: SegmentId): number => observed.bots?.get(segment) ?? 0;
   const waitedMs = (segment: SegmentId): number => {
@@ -141,7 +149,11 @@ export function planAssignment(observed: Observed, policy: AssignmentPolicy = AL
   }
   for (const record of announced) if (record.target !== null) move(record, record.target, "spread");
   for (const record of fresh) assign(record, choose(waitedMs(record._id), policy.patienceMs));
-  for (const { record, target } of planSpread({ kept, up, spared: self, inMove, botsOf })) move(record, target, "spread");
+  const spread = planSpread({ kept, up, spared: self, inMove, botsOf });
+  for (const { record, target } of spread) move(record, target, "spread");
+  const moved = new Set(spread.map(({ record }) => record._id));
+  for (const { _id: segment, owner, epoch, target } of forsaken)
+    if (target !== null && !moved.has(segment)) plan.push({ kind: "withdraw", segment, owner, epoch, target });
   return plan;
 }
 
@@ -154,6 +166,8 @@ export function operationOf(step: Exclude<AssignmentStep, { kind: "create" }>, t
       return assignSegment(step.segment, step.epoch, step.to, term);
     case "announce":
       return announceMove(step.segment, step.epoch, step.target, term);
+    case "withdraw":
+      return withdrawMove(step.segment, step.epoch, step.target, term);
     case "revoke":
       return revokeSegment(step.segment, step.epoch, step.target, term);
     default:

@@ -114,6 +114,15 @@ export const announceMove = (segment: SegmentId, epoch: Epoch, target: SessionId
   set: { target, ready: null, term },
 });
 
+/** Takes an announcement back whose target is no more. A move that has begun goes on: whoever releases finds no target that lives. */
+export const withdrawMove = (segment: SegmentId, epoch: Epoch, target: SessionId, term: number): Operation => ({
+  op: "withdraw",
+  collection: "segments",
+  id: segment,
+  where: [{ epoch: { is: epoch }, state: { is: "assigned" }, target: { is: target }, term: { atMost: term } }],
+  set: { target: null, ready: null, term },
+});
+
 /** The target's answer: the images are there. */
 export const readyForMove = (segment: SegmentId, epoch: Epoch, target: SessionId): Operation => ({
   op: "ready",

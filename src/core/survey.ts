@@ -28,6 +28,8 @@ export type Survey = {
   readonly announced: readonly Owned[];
   /** Active, and owned by a worker that is up. */
   readonly kept: readonly Owned[];
+  /** Those of `kept` that are announced to somebody who will never take them: who is silent may still. */
+  readonly forsaken: readonly Owned[];
   /** Workers that are up and not silent, with the segments that stay with them or are on their way. */
   readonly up: ReadonlyMap<SessionId, Taker>;
 };
@@ -50,7 +52,7 @@ export function survey({ active, segments, workers, generations, bots, waiting, 
   let known = 0;
   const steps: AssignmentStep[] = [];
   const free = { aimed: [] as SegmentRecord[], lost: [] as SegmentRecord[], fresh: [] as SegmentRecord[] };
-  const owned = { leaving: [] as Owned[], moving: [] as Owned[], announced: [] as Owned[], kept: [] as Owned[] };
+  const owned = { leaving: [] as Owned[], moving: [] as Owned[], announced: [] as Owned[], kept: [] as Owned[], forsaken: [] as Owned[] };
   for (const record of segments) {
     const { _id: segment, owner, epoch, target } = record;
     const isActive = wanted.has(segment);
@@ -74,6 +76,7 @@ export function survey({ active, segments, workers, generations, bots, waiting, 
       book(segment, target);
     } else {
       owned.kept.push(record as Owned);
+      if (target !== null && (target === owner || states.get(target) !== "up")) owned.forsaken.push(record as Owned);
       book(segment, owner);
     }
   }
