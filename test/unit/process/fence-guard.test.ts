@@ -46,6 +46,12 @@ describe("process/fence-guard FenceGuard", () => {
     expect([guard.isSteady(), guard.trips()]).to.deep.equal([true, 3]);
   });
 
+  it("lets what runs go on until a deadline, and says what its own clock reads", async () => {
+    await clock.advance(10_000);
+    guard.keepRunning(at(16_900));
+    expect(written).to.deep.equal([{ deadline: 16_900, reading: 10_000, bootId: "boot" }]);
+  });
+
   it("waits for a fresh engine until the fence says, after our word, that nothing is left", async () => {
     await clock.advance(10_000);
     says(9_900, "down"); // before it can have read our word

@@ -2,7 +2,7 @@ import { EventEmitter } from "node:events";
 import { expect } from "chai";
 import type { WorkerRecord } from "../../../src/core/records.ts";
 import type { WorkerEvents } from "../../../src/worker/events.ts";
-import { Session, type SessionMark } from "../../../src/worker/session.ts";
+import { Session, type SessionMark, type SessionOptions } from "../../../src/worker/session.ts";
 import { sid } from "../../support/builders.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { ModelStore } from "../../support/model-store.ts";
@@ -13,6 +13,7 @@ describe("worker/session", () => {
   let clock: FakeClock;
   let store: ModelStore;
   let kept: string[];
+  let told: string[];
   const never = new AbortController().signal;
   const record = (over: Partial<WorkerRecord> = {}): WorkerRecord => ({
     _id: sid("engine-1"),
@@ -37,7 +38,9 @@ describe("worker/session", () => {
       renewMs: RENEW_MS,
       bus: new EventEmitter<WorkerEvents>(),
     };
-    const opening = Session.open({ store, clock, last, ...own }, never).then(
+    const keepRunning: SessionOptions["keepRunning"] = ({ sid: id, inc, store: { provenAt } }) =>
+      void told.push(`${id} ${inc} @${provenAt}`);
+    const opening = Session.open({ store, clock, last, keepRunning, ...own }, never).then(
       (session) => `${session.sid} ${session.inc} @${clock.mono()}`,
       (error: Error) => error.message,
     );
@@ -49,11 +52,12 @@ describe("worker/session", () => {
     clock = new FakeClock();
     store = new ModelStore();
     kept = [];
+    told = [];
   });
 
-  it("opens a first session, and keeps which", async () => {
+  it("opens a first session, and keeps which; there is nothing yet that the fence should keep running", async () => {
     expect(await open()).to.equal("engine-1 1 @0");
-    expect(kept).to.deep.equal(["engine-1 1"]);
+    expect([kept, told]).to.deep.equal([["engine-1 1"], []]);
   });
 
   for (const { why, held, gives } of [
@@ -62,10 +66,10 @@ describe("worker/session", () => {
     { why: "after watching it when another process had it since", held: { sid: sid("engine-1"), inc: 3 }, gives: "engine-1 5 @3000" },
     { why: "after watching it when ours was another", held: { sid: sid("engine-1/2"), inc: 4 }, gives: "engine-1 5 @3000" },
   ]) {
-    it(`goes on with a session ${why}`, async () => {
+    it(`goes on with a session ${why}, and has its bots kept running by when that was sent`, async () => {
       store.put("workers", record());
       expect(await open(held)).to.equal(gives);
-      expect(kept).to.deep.equal(["engine-1 5"]);
+      expect([kept, told]).to.deep.equal([["engine-1 5"], [gives]]);
     });
   }
 
@@ -73,6 +77,6 @@ describe("worker/session", () => {
     store.put("workers", record());
     void clock.sleep(2 * RENEW_MS, never).then(() => store.put("workers", record({ hbSeq: 10 })));
     expect(await open({ sid: sid("engine-1"), inc: 3 })).to.include("Cannot start beside a living session");
-    expect(kept).to.deep.equal([]);
+    expect([kept, told]).to.deep.equal([[], []]);
   });
 });
