@@ -36,6 +36,11 @@ export class FenceGuard {
     return this.#tick()?.trips ?? 0;
   }
 
+  /** Lets what runs behind the fence go on until `deadline`. @throws when the fence's file cannot be written: then the old one holds */
+  keepRunning(deadline: MonoMs): void {
+    this.#dir.write({ deadline, reading: this.#clock.mono(), bootId: this.#dir.bootId });
+  }
+
   /** Lets everything die that runs behind the fence, calls in dockerd's hands too, and returns once it has.
    *  @throws {FenceSilentError} when it does not say so in time */
   async killAll(signal: AbortSignal): Promise<void> {

@@ -2,7 +2,9 @@ import { randomUUID } from "node:crypto";
 import type { Config } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
 import { ConfigurationError } from "../core/errors.ts";
+import { fenceDeadline } from "../core/session.ts";
 import { timingsOf } from "../core/timings.ts";
+import type { FenceGuard } from "../process/fence-guard.ts";
 import { LastSession } from "../process/last-session.ts";
 import { workerIdOf } from "../process/kept-names.ts";
 import type { Connection } from "../mongo/connect.ts";
@@ -33,7 +35,10 @@ export type JoinOptions = {
   readonly fleet: string;
   readonly clock: Clock;
   readonly bus: WorkerBus;
-  readonly freshDocker: SessionOptions["freshDocker"];
+  /** Absent where there is no fence. */
+  readonly guard: Pick<FenceGuard, "keepRunning" | "killAll"> | undefined;
+  /** A session is about to be opened on a fresh Engine, which may take the fence a while. */
+  readonly onFreshDocker: () => void;
   /** Repeats what fails for a passing reason. */
   readonly patiently: <T>(act: () => Promise<T>) => Promise<T>;
   readonly onClaimed: (claim: "claimed" | "ours" | "adopted") => void;
@@ -48,7 +53,8 @@ export async function join({
   fleet,
   clock,
   bus,
-  freshDocker,
+  guard,
+  onFreshDocker,
   patiently,
   onClaimed,
   signal,
@@ -57,7 +63,7 @@ export async function join({
   onClaimed(await patiently(() => claimFleet(mongo.store, claim)));
   // Not before the claim: a database of another fleet or of a newer version is not written to.
   await patiently(() => mongo.ensureIndexes());
-  const { renewMs, fenceMs } = timingsOf(config);
+  const timings = timingsOf(config);
   const options: SessionOptions = {
     store: mongo.store,
     clock,
@@ -67,9 +73,19 @@ export async function join({
     pod: config.podName,
     node: config.nodeName ?? "",
     capacity: config.maxBotsPerWorker,
-    renewMs,
+    renewMs: timings.renewMs,
     last: await LastSession.open(config.stateDir),
-    ...(freshDocker !== undefined && { freshDocker, fenceMs }),
+    ...(guard !== undefined && {
+      fenceMs: timings.fenceMs,
+      freshDocker: (ended) => {
+        onFreshDocker();
+        return guard.killAll(ended);
+      },
+      keepRunning: (continued) => {
+        const deadline = fenceDeadline(continued, timings);
+        if (deadline !== undefined) guard.keepRunning(deadline);
+      },
+    }),
   };
   const session = await patiently(() => Session.open(options, signal));
   const incarnation = await patiently(() => confirmClaim(mongo.store, claim)).catch(async (error: unknown) => {

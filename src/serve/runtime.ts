@@ -177,19 +177,14 @@ export class Runtime {
 
   #join(mongo: Connection, fleet: string): Promise<Membership> {
     const { stop } = this.#signals;
-    const guard = this.#fence?.guard;
     return join({
       config: this.#config,
       mongo,
       fleet,
       clock: this.#clock,
       bus: this.#workerBus,
-      freshDocker:
-        guard &&
-        (async (signal) => {
-          this.#log.info("Waiting for a fresh Docker Engine: the fence ends what an earlier session may have left");
-          await guard.killAll(signal);
-        }),
+      guard: this.#fence?.guard,
+      onFreshDocker: () => this.#log.info("Waiting for a fresh Docker Engine: the fence ends what an earlier session may have left"),
       patiently: (act) => this.#patiently("mongodb", stop, act),
       onClaimed: (claim) => this.#log.info("Claimed database", { database: this.#config.dbName, claim }),
       signal: stop,

@@ -73,7 +73,8 @@ export type HeartbeatOptions = {
  *
  *  open -(a restart is asked for: a lapsed deadline is written)-> held: renewals go on, their deadlines are kept back.
  *  -(the fence says that nothing runs)-> open: the last of them is written, and dockerd starts.
- *  INVARIANT: the fence never hears of a deadline that an acknowledged renewal does not bear, and hears it from here only. */
+ *  INVARIANT: the fence never hears of a deadline that an acknowledged renewal does not bear, and from when this has begun it hears of
+ *  one from here only. */
 export async function keepAlive(opened: Session, options: HeartbeatOptions, signal: AbortSignal): Promise<void> {
   const { store, lease, clock, timings, pulse, isDraining, tellFence, restartAsked, killAll, tell } = options;
   let session = opened;

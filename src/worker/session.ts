@@ -32,6 +32,8 @@ export type SessionOptions = {
   readonly last: SessionMark;
   /** Resolves once nothing runs that an earlier life has started or asked for. Absent where there is no fence to see to it. */
   readonly freshDocker?: (signal: AbortSignal) => Promise<void>;
+  /** Tells the fence of a session that goes on, whose bots run. Absent where there is no fence. */
+  readonly keepRunning?: (session: SessionView) => void;
 };
 
 /** This process's entry in the books: opened here (O0), kept alive by a lifeline. */
@@ -67,8 +69,11 @@ export class Session {
         if (last.held?.sid !== sid || last.held.inc !== inc) await refuseLiving(plan.record);
         const sentAt = clock.mono();
         if ((await store.apply(continueSession(sid, inc))) === "missed") continue; // somebody else moved: look again
+        const view = openSession(sid, inc + 1, sentAt);
+        // Not only once the heartbeat has begun: a process that ends before that shall not take its bots along.
+        options.keepRunning?.(view);
         bus.emit("session:opened", { sid, inc: inc + 1, continued: true });
-        return new Session(openSession(sid, inc + 1, sentAt), options);
+        return new Session(view, options);
       }
       const { sid } = plan;
       await options.freshDocker?.(signal);
