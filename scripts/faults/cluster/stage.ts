@@ -23,6 +23,7 @@ import type { StoreRelayAnswers } from "../store-relay.ts";
 import { type Books, bootTimeMs, botsByPod, type Placement, type Stage } from "../stage.ts";
 import { findUnsettled } from "../unsettled.ts";
 import { BookWatch } from "./book-watch.ts";
+import { findSilentLeases, type RawLeases } from "./silent-leases.ts";
 
 export type ClusterStageOptions = {
   readonly say: Say;
@@ -46,6 +47,11 @@ type StageParts = {
 };
 
 const NAMESPACE = "faults";
+const LEASES = `/apis/coordination.k8s.io/v1/namespaces/${NAMESPACE}/leases`;
+/** The Lease of leadership. */
+const ELECTION = "runtime";
+/** The leader's Lease lapses after so many, and a worker in a quiet fleet renews its own after five. Source: ownership.md "Timing", O1'. */
+const SILENT_RENEWALS = 8;
 const START_MS = 240_000;
 /** Of five pods: what two had is carried by the others meanwhile. */
 const REPLACED_AT_ONCE = 2;
@@ -137,8 +143,7 @@ export class ClusterStage implements Stage<Pod> {
 
   /** The session that holds the Lease; null as well while the API server does not answer. */
   async holder(): Promise<string | null> {
-    const path = `/apis/coordination.k8s.io/v1/namespaces/${NAMESPACE}/leases/runtime`;
-    const reply = await this.#get(path).catch(() => undefined);
+    const reply = await this.#get(`${LEASES}/${ELECTION}`).catch(() => undefined);
     return (reply?.body as { spec?: { holderIdentity?: string } } | undefined)?.spec?.holderIdentity ?? null;
   }
 
@@ -211,6 +216,7 @@ export class ClusterStage implements Stage<Pod> {
     const books = await this.books();
     const runs = await this.runs();
     const { bots, everyMs } = this;
+    faults.push(...(await this.#silent(books)));
     return [...faults, ...findUnsettled(books, runs, this.now(), { names: pods.map(({ name }) => name), bots, everyMs })];
   }
 
@@ -282,6 +288,14 @@ export class ClusterStage implements Stage<Pod> {
       this.db.collection<StatusRecord & { _id: string }>("runtime.status").find().toArray(),
     ]);
     return { workers, segments, statuses };
+  }
+
+  async #silent({ workers }: Books): Promise<string[]> {
+    const { status, body } = await this.#get(LEASES);
+    if (status !== 200) return [`Cannot list Leases: ${status}`];
+    const sessions = new Map(workers.filter(({ state }) => state === "up").map(({ _id, pod }) => [_id as string, pod]));
+    const maxAgeMs = SILENT_RENEWALS * this.bounds.timings.renewMs;
+    return findSilentLeases(body as RawLeases, { election: ELECTION, sessions, nowMs: Date.now(), maxAgeMs });
   }
 
   #placements(): Promise<Placement[]> {
