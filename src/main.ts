@@ -80,6 +80,8 @@ function mongoOf(config: Config): Parameters<typeof openUserBots>[0] {
   return { uri, dbName, collectionName, tls: { caFile, certFile } };
 }
 
-process.exitCode = await runProgram(process.argv.slice(2), deps);
-// After a fault or a second signal a call may still be in hand, such as a stop with a long grace: it keeps nobody waiting.
-if (process.exitCode !== 0) setTimeout(() => process.exit(), 1_000).unref();
+void runProgram(process.argv.slice(2), deps).then((code) => {
+  process.exitCode = code;
+  // After a fault or a second signal a call may still be in hand, such as a stop with a long grace: it keeps nobody waiting.
+  if (code !== 0) setTimeout(() => process.exit(), 1_000).unref();
+});

@@ -37,7 +37,7 @@ parentPort?.on("message", ({ kind }: ToHeartbeat) => {
 });
 const own =
   lease && new LeaseRenewer({ lease: openOwnLease(lease, () => systemClock.wall()), clock: systemClock, incarnation: lease.incarnation });
-await keepAlive(
+void keepAlive(
   session,
   {
     ...(own !== undefined && { lease: own }),

@@ -9,7 +9,7 @@ const say = (line: string) => console.log(`      ${line}`);
 const root = new URL("../..", import.meta.url).pathname;
 
 describe("the image", function () {
-  // npm ci twice, apt and tsc in one build.
+  // npm ci twice, apt and the bundle in one build.
   this.timeout(300_000);
   let place: Run;
   let builder: ImageBuilder;
@@ -43,13 +43,17 @@ describe("the image", function () {
     expect(await inImage("curl", "--version")).to.match(/^curl \d/);
     expect(await inImage("tini", "--version")).to.match(/tini version/);
   });
-  for (const command of ["exec runtime", "cd /app && exec node --max-semi-space-size=8 --heap-growing-percent=50 dist/main.js"])
-    it(`starts from what V8 has compiled before: ${command}`, async () => {
-      const found = await inImage("sh", "-c", `NODE_DEBUG_NATIVE=COMPILE_CACHE; export NODE_DEBUG_NATIVE; ${command} --version 2>&1`);
+  const node = "cd /app && node --max-semi-space-size=8 --heap-growing-percent=50";
+  for (const { command, file } of [
+    { command: "runtime --version", file: "/app/dist/main.js" },
+    { command: `${node} dist/main.js --version`, file: "/app/dist/main.js" },
+    // Ends with a fault, for it is no thread here: it has been loaded by then.
+    { command: `${node} dist/serve/heartbeat-thread.js || true`, file: "/app/dist/serve/heartbeat-thread.js" },
+  ])
+    it(`loads one file, from what V8 has compiled before: ${command}`, async () => {
+      const found = await inImage("sh", "-c", `export NODE_DEBUG_NATIVE=COMPILE_CACHE; (${command}) 2>&1`);
       const uses = found.split("\n").filter((line) => line.startsWith("[compile cache] V8 code cache for "));
-      const compiled = uses.filter((line) => !line.includes(" was accepted"));
-      expect(uses).to.have.length.above(500);
-      expect(compiled).to.deep.equal([]);
+      expect(uses.join("\n")).to.equal(`[compile cache] V8 code cache for CommonJS ${file} was accepted, keeping the in-memory entry`);
     });
   it("has no development packages", async () => {
     const packages = await inImage("ls", "/app/node_modules");

@@ -122,7 +122,7 @@ async function scriptedContext(runDir: string): Promise<string> {
 
 // All that the builds copy.
 async function hashSources(): Promise<string> {
-  const names = ["Dockerfile", ".npmrc", "package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json"];
+  const names = ["Dockerfile", ".npmrc", "package.json", "package-lock.json", "scripts/bundle.ts"];
   const files = [
     ...names.map((name) => join(root, name)),
     ...(await filesBelow(join(root, "src"))),
