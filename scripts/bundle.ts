@@ -1,5 +1,5 @@
 // Makes the image's program: all of src and of the packages that it uses, in one file for the process and one for its heartbeat
-// thread. `npm run bundle -- DIRECTORY` (default: dist). A start spends most of its time with finding and reading hundreds of
+// thread, in dist. A start spends most of its time with finding and reading hundreds of
 // files; and ES modules that import node:http make Node load its whole WebSocket client, which CommonJS does not.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { build } from "esbuild";
 
 const root = join(import.meta.dirname, "..");
-const out = process.argv[2] ?? join(root, "dist");
+const out = join(root, "dist");
 
 await build({
   absWorkingDir: root,

@@ -1,7 +1,9 @@
+import { readLease } from "../../../src/kubernetes/worker-lease.ts";
+
 /** As much of a Lease list as is read here. */
 export type RawLeases = {
   readonly items: readonly {
-    readonly metadata: { readonly name: string; readonly annotations?: Readonly<Record<string, string>> };
+    readonly metadata: { readonly name: string; readonly resourceVersion: string; readonly annotations?: Readonly<Record<string, string>> };
     readonly spec?: { readonly renewTime?: string };
   }[];
 };
@@ -19,7 +21,7 @@ export type ExpectedLeases = {
 /** Who does not reach the API server: its Lease is missing or has not been renewed for too long. After an outage of that server the
  *  way to it, which kube-proxy makes, may be closed to pods for as long as a minute after it is ready for everybody else. */
 export function findSilentLeases({ items }: RawLeases, { election, sessions, nowMs, maxAgeMs }: ExpectedLeases): string[] {
-  const bySid = new Map(items.map((lease) => [lease.metadata.annotations?.["botrunner.io/sid"], lease]));
+  const bySid = new Map(items.map((raw) => [readLease(raw)?.lease.sid as string | undefined, raw]));
   const expected = [
     { what: "the leader", lease: items.find(({ metadata }) => metadata.name === election) },
     ...[...sessions].map(([sid, what]) => ({ what, lease: bySid.get(sid) })),

@@ -4,7 +4,7 @@ import { findSilentLeases } from "../../../scripts/faults/cluster/silent-leases.
 
 const NOW = Date.parse("2026-01-01T00:01:00.000000Z");
 const lease = (name: string, second: number, sid?: string) => ({
-  metadata: { name, ...(sid !== undefined && { annotations: { "botrunner.io/sid": sid } }) },
+  metadata: { name, resourceVersion: "1", ...(sid !== undefined && { annotations: { "botrunner.io/sid": sid } }) },
   spec: { renewTime: `2026-01-01T00:00:${String(second).padStart(2, "0")}.000000Z` },
 });
 
