@@ -1,6 +1,6 @@
 // Makes the image's program: all of src and of the packages that it uses, in one file for the process and one for its heartbeat
-// thread, in dist. A start spends most of its time with finding and reading hundreds of
-// files; and ES modules that import node:http make Node load its whole WebSocket client, which CommonJS does not.
+// thread, in dist. A start spends most of its time with finding and reading hundreds of files; and ES modules that import
+// node:http make Node load its whole WebSocket client, which CommonJS does not.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
