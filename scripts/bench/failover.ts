@@ -51,6 +51,7 @@ await runBareBench("bench:failover", async (bench) => {
     const ours: number[] = [];
     let theirs = 0;
     for (let round = 1; round <= ROUNDS; round++) {
+      await settled(fleet, release, bots);
       const { node, lost } = await victim(fleet, release, plain);
       const at = bootTimeMs();
       await fleet.cluster.crash(node);
@@ -67,7 +68,6 @@ await runBareBench("bench:failover", async (bench) => {
       } finally {
         await fleet.cluster.boot(node);
       }
-      await settled(fleet, release, bots);
     }
     const duplicates = await fleet.duplicates();
     for (const line of duplicates) bench.say(line);
@@ -79,13 +79,13 @@ await runBareBench("bench:failover", async (bench) => {
   }
 });
 
-/** All nodes and pods are there, and each bot runs. */
+/** All nodes and pods are there, and each bot runs, no worker with more than its share: the rounds begin alike. */
 async function settled({ cluster }: ClusterFleet, release: Release, bots: readonly string[]): Promise<void> {
   const get = await openApi(cluster.runDir, cluster.network.api);
   for (const node of cluster.nodes)
     await until(`${node} ready`, LIMIT_MS, async () => (await readiness(get, node)) === "Ready" || undefined);
   await release.awaitPods(PODS, LIMIT_MS);
-  await release.awaitRunning(bots, LIMIT_MS);
+  await release.awaitSpread(bots, LIMIT_MS, Math.ceil(bots.length / (PODS - 1)));
 }
 
 /** A node that has bots and pods of the Deployment, and not the leader. */
@@ -119,7 +119,7 @@ async function rollOut(fleet: ClusterFleet, release: Release, bots: readonly str
   const from = bootTimeMs();
   await release.install({ pod: { annotations: { version: "2" } } }, "upgrade");
   await release.awaitReplaced(old, LIMIT_MS);
-  await settled(fleet, release, bots);
+  await release.awaitRunning(bots, LIMIT_MS);
   const lives = (await fleet.lives(bots)).filter(({ last }) => last >= from);
   return findUnrun(lives, bots, { from, to: bootTimeMs() - 500 }).map((gap) => gap.to - gap.from);
 }

@@ -126,12 +126,13 @@ export class Release {
     });
   }
 
-  /** Waits until all bots run, each on a worker of its own. */
-  async awaitSpread(bots: readonly string[], timeoutMs: number): Promise<void> {
-    await until("a worker for each bot", timeoutMs, async () => {
-      const states = [...(await this.states()).values()];
-      const workers = new Set(states.map(({ worker }) => worker));
-      return (workers.size === bots.length && states.every(({ state }) => state === "running")) || undefined;
+  /** Waits until all bots run, and no worker has more than so many of them. */
+  async awaitSpread(bots: readonly string[], timeoutMs: number, most = 1): Promise<void> {
+    await until(`all bots, at most ${most} on a worker`, timeoutMs, async () => {
+      const states = await this.states();
+      if (states.size !== bots.length || [...states.values()].some(({ state }) => state !== "running")) return undefined;
+      const loads = Map.groupBy(states.values(), ({ worker }) => worker);
+      return [...loads.values()].every(({ length }) => length <= most) || undefined;
     });
   }
 
