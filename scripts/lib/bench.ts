@@ -2,7 +2,8 @@ import { cpus, loadavg, totalmem } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { openCache } from "./cache.ts";
-import { cleanStaleRuns, openRun } from "./run-dir.ts";
+import { watchInterrupt } from "./interrupt.ts";
+import { cleanOwnRuns, cleanStaleRuns, openRun } from "./run-dir.ts";
 import { provideDocker, provideMongo } from "./test-parts.ts";
 
 /** Noise of a shared machine: only a ratio below this part of its target fails. */
@@ -32,9 +33,17 @@ export function runBench(name: string, act: (bench: Bench) => Promise<boolean>):
   });
 }
 
-/** The same for a benchmark that brings its parts itself. */
+/** The same for a benchmark that brings its parts itself. One that is interrupted exits 130, and leaves nothing behind either. */
 export async function runBareBench(name: string, act: (bench: BareBench) => Promise<boolean>): Promise<void> {
   const say = (line: string): void => console.log(`${name}: ${line}`);
+  const interrupt = watchInterrupt();
+  // Whatever it is about ends in the middle of it, as if it had been killed, and fails then at what it lacks.
+  const exit = new Promise<never>(() => {
+    interrupt.addEventListener("abort", () => {
+      say("interrupted: taking down what was started");
+      void cleanOwnRuns().finally(() => process.exit(130));
+    });
+  });
   await cleanStaleRuns(say);
   const run = await openRun();
   try {
@@ -42,6 +51,7 @@ export async function runBareBench(name: string, act: (bench: BareBench) => Prom
     if (!(await act({ runDir: run.dir, say }))) process.exitCode = 1;
     say(`load at the end ${load()}`);
   } finally {
+    if (interrupt.aborted) await exit;
     await run.remove();
   }
 }

@@ -37,17 +37,29 @@ export async function recordCgroup(runDir: string, name: string): Promise<void> 
 }
 
 /** Ends and removes what runs whose creator is dead have left. Living runs are not touched. */
-export async function cleanStaleRuns(say: Say): Promise<void> {
+export function cleanStaleRuns(say: Say): Promise<void> {
+  return cleanRuns(async (dir, owner) => {
+    // No owner yet: its creator is between two calls of openRun; an old one died there.
+    const young = Date.now() - (await stat(dir).catch(() => ({ mtimeMs: 0 }))).mtimeMs < 10_000;
+    if (owner === "" ? young : await isAlive(owner)) return false;
+    say(`cleaning up what a killed run left in ${dir}`);
+    return true;
+  });
+}
+
+/** The same for all runs of this process, which is to end now. */
+export async function cleanOwnRuns(): Promise<void> {
+  const self = await identify(process.pid);
+  await cleanRuns(async (_, owner) => owner === self);
+}
+
+async function cleanRuns(isOver: (dir: string, owner: string) => Promise<boolean>): Promise<void> {
   for (const name of await readdir(base)) {
     const dir = join(base, name);
     if (!name.startsWith(prefix) || (await stat(dir).catch(() => undefined))?.uid !== process.getuid?.()) continue;
-    const owner = await readFile(join(dir, "owner"), "utf8").catch(() => "");
-    // No owner yet: its creator is between two calls of openRun; an old one died there.
-    const young = Date.now() - (await stat(dir).catch(() => ({ mtimeMs: 0 }))).mtimeMs < 10_000;
-    if (owner === "" ? young : await isAlive(owner)) continue;
-    say(`cleaning up what a killed run left in ${dir}`);
+    if (!(await isOver(dir, await readFile(join(dir, "owner"), "utf8").catch(() => "")))) continue;
     await endStarted(dir);
-    await rm(dir, { recursive: true, force: true });
+    await rm(dir, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 

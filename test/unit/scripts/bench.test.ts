@@ -22,17 +22,16 @@ describe("scripts/lib/bench judge()", () => {
     });
 });
 
-// Starts a process, says which and where, and would go on for ever.
+// Starts a process, says which and where, and goes on until that ends, which it takes for a failure.
 const ENDLESS = `
   import { spawn } from "node:child_process";
   import { runBareBench } from "${new URL("../../../scripts/lib/bench.ts", import.meta.url).href}";
   import { recordProcess } from "${new URL("../../../scripts/lib/run-dir.ts", import.meta.url).href}";
   await runBareBench("bench:endless", async ({ runDir, say }) => {
-    const { pid } = spawn("sleep", ["60"], { detached: true, stdio: "ignore" });
-    await recordProcess(runDir, pid);
-    say("began " + pid + " in " + runDir);
-    await new Promise((done) => setTimeout(done, 60_000));
-    return true;
+    const child = spawn("sleep", ["60"], { detached: true, stdio: "ignore" });
+    await recordProcess(runDir, child.pid);
+    say("began " + child.pid + " in " + runDir);
+    return new Promise((_, fail) => child.once("exit", () => fail(new Error("it was ended"))));
   });
 `;
 
