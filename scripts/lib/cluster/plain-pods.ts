@@ -1,5 +1,6 @@
 import { until } from "../command.ts";
 import { BOT_IMAGE } from "../bot-image.ts";
+import type { Get } from "./api.ts";
 import { type Pod, type RawPods, readPods } from "./pods.ts";
 import type { Release } from "./product.ts";
 
@@ -39,7 +40,19 @@ export class PlainPods {
     });
   }
 
+  /** Waits until the Deployment says that so many are ready, with looks that cost what is measured next to nothing. */
+  async awaitReady(get: Get, count: number, timeoutMs: number, everyMs: number): Promise<void> {
+    const path = `/apis/apps/v1/namespaces/${this.#release.options.namespace}/deployments/${NAME}`;
+    const look = async () => {
+      const { body } = await get(path);
+      return (body as RawDeployment).status?.readyReplicas === count || undefined;
+    };
+    await until(`${count} ready plain pods`, timeoutMs, look, everyMs);
+  }
+
   async awaitNone(timeoutMs: number): Promise<void> {
     await until("the end of the plain pods", timeoutMs, async () => (await this.pods()).length === 0 || undefined);
   }
 }
+
+type RawDeployment = { readonly status?: { readonly readyReplicas?: number } };

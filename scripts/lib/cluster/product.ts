@@ -155,13 +155,14 @@ export class Release {
     return new Map(found.map(({ _id, state, worker, container }) => [_id, { state, worker, container }]));
   }
 
-  /** Waits until exactly these bots run, and gives their containers. */
-  awaitRunning(ids: readonly string[], timeoutMs = 180_000): Promise<Map<string, string>> {
-    return until(`${ids.length} running bots`, timeoutMs, async () => {
+  /** Waits until exactly these bots run, and gives their containers. `everyMs`: between two looks. */
+  awaitRunning(ids: readonly string[], timeoutMs = 180_000, everyMs = 50): Promise<Map<string, string>> {
+    const look = async () => {
       const states = await this.states();
       const isDone = states.size === ids.length && ids.every((id) => states.get(id)?.state === "running");
       return isDone ? new Map([...states].map(([id, { container }]) => [id, container])) : undefined;
-    });
+    };
+    return until(`${ids.length} running bots`, timeoutMs, look, everyMs);
   }
 
   /** What a pod tells of the fleet; undefined while it has no figures. */
