@@ -50,8 +50,8 @@ await runBareBench("bench:failover", async (bench) => {
 
     const ours: number[] = [];
     let theirs = 0;
+    await settled(fleet, release, bots);
     for (let round = 1; round <= ROUNDS; round++) {
-      await settled(fleet, release, bots);
       const { node, lost } = await victim(fleet, release, plain);
       const at = bootTimeMs();
       await fleet.cluster.crash(node);
@@ -68,6 +68,7 @@ await runBareBench("bench:failover", async (bench) => {
       } finally {
         await fleet.cluster.boot(node);
       }
+      await settled(fleet, release, bots);
     }
     const duplicates = await fleet.duplicates();
     for (const line of duplicates) bench.say(line);
