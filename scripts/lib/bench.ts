@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { cpus, loadavg, totalmem } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -38,11 +39,9 @@ export async function runBareBench(name: string, act: (bench: BareBench) => Prom
   const say = (line: string): void => console.log(`${name}: ${line}`);
   const interrupt = watchInterrupt();
   // Whatever it is about ends in the middle of it, as if it had been killed, and fails then at what it lacks.
-  const exit = new Promise<never>(() => {
-    interrupt.addEventListener("abort", () => {
-      say("interrupted: taking down what was started");
-      void cleanOwnRuns().finally(() => process.exit(130));
-    });
+  const exit = once(interrupt, "abort").then(() => {
+    say("interrupted: taking down what was started");
+    return cleanOwnRuns().finally(() => process.exit(130));
   });
   await cleanStaleRuns(say);
   const run = await openRun();

@@ -130,7 +130,7 @@ export class Release {
   async awaitSpread(bots: readonly string[], timeoutMs: number, most = 1): Promise<void> {
     await until(`all bots, at most ${most} on a worker`, timeoutMs, async () => {
       const states = await this.states();
-      if (states.size !== bots.length || [...states.values()].some(({ state }) => state !== "running")) return undefined;
+      if (!areRunning(states, bots)) return undefined;
       const loads = Map.groupBy(states.values(), ({ worker }) => worker);
       return [...loads.values()].every(({ length }) => length <= most) || undefined;
     });
@@ -159,8 +159,7 @@ export class Release {
   awaitRunning(ids: readonly string[], timeoutMs = 180_000, everyMs = 50): Promise<Map<string, string>> {
     const look = async () => {
       const states = await this.states();
-      const isDone = states.size === ids.length && ids.every((id) => states.get(id)?.state === "running");
-      return isDone ? new Map([...states].map(([id, { container }]) => [id, container])) : undefined;
+      return areRunning(states, ids) ? new Map([...states].map(([id, { container }]) => [id, container])) : undefined;
     };
     return until(`${ids.length} running bots`, timeoutMs, look, everyMs);
   }
@@ -208,3 +207,8 @@ export function namesInSegments(count: number, taken: readonly string[] = [], ma
 }
 
 type RawStatus = { readonly _id: string; readonly state: string; readonly worker: string; readonly container: string };
+
+/** Whether these bots run, and there are no others. */
+function areRunning(states: ReadonlyMap<string, { readonly state: string }>, ids: readonly string[]): boolean {
+  return states.size === ids.length && ids.every((id) => states.get(id)?.state === "running");
+}
